@@ -1,0 +1,1 @@
+"""Rankscope: rank-scheduled LoRA fine-tuning of vision-language models, watched live."""

@@ -1,0 +1,1 @@
+"""What is remembered: tables, migrations, the sink runs write through, and what reads them."""
