@@ -1,0 +1,188 @@
+"""What a rank planner sees, what it may ask to be measured, and what it may decide.
+
+A planner is a frozen config and one pure function of what it sees: no clock, no global state, no torch. So every
+planner can be checkpointed, replayed on a recorded run and tested in milliseconds. The training shell
+(``rankscope.tasks.steering``) calls ``plan`` at the planner's ``decision_steps``, answers ``Measure`` and calls
+again with the results in ``view.measurements``, and applies what comes out.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from rankscope.models.inventory import AdaptableModule
+
+Memory = dict[str, JsonValue]
+"""What a planner remembers between decisions: plain JSON, stored in checkpoints."""
+
+MAX_MEASURE_ROUNDS = 8
+"""A planner that asks more often in one decision is taken to be in a loop."""
+
+Statistic = Literal["saliency"]
+"""A running statistic the training shell can collect; a planner names what it needs and pays for nothing else.
+
+``saliency``: per component k, the exponential mean of |s b_k . dB_k|, the first-order change of the training loss
+when the component is removed (ALGORITHMS 3.1), in loss units.
+"""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModuleState(AdaptableModule):
+    """A module as a planner sees it at one step."""
+
+    rank: int = Field(ge=0)
+    min_rank: int = Field(ge=0)
+    max_rank: int = Field(ge=0)
+    pinned: bool = Field(False, description="A pinned module keeps its rank; min_rank == max_rank == rank.")
+    saliency: tuple[float, ...] | None = Field(
+        None, description="Per component, loss units; None where the planner did not ask for it."
+    )
+
+
+class KnockOut(_Frozen):
+    """Ask for the probe loss with each group of modules switched off in turn.
+
+    Costs ``len(groups) + 1`` forward passes over ``num_items`` probe items.
+    """
+
+    kind: Literal["knock_out"] = "knock_out"
+    groups: dict[str, tuple[str, ...]] = Field(description="Group name -> names of its modules.")
+    num_items: int = Field(ge=1)
+
+
+class ProbeLoss(_Frozen):
+    """Ask for the mean loss on the first ``num_items`` probe items."""
+
+    kind: Literal["probe_loss"] = "probe_loss"
+    num_items: int = Field(ge=1)
+
+
+class GradientEnergy(_Frozen):
+    """Ask for every module's Adafactor-normalised gradient energy of the base weight, over ``num_items`` probe items.
+
+    With G_i (d_out x d_in) the gradient of item i's loss, Gbar its mean over items and V = row x column / total the
+    factored mean of G_i^2, energy is the sum of Gbar^2 / V: signal against noise, between about d_out d_in / num_items
+    (items pull in unrelated directions) and d_out d_in (all agree), whatever the scale of the loss. (The mean of
+    G_i^2 / V would be d_out d_in for every module.) Costs one forward and backward pass over the items.
+
+    Source: the factored second moment of Adafactor (Shazeer & Stern 2018, arXiv 1804.04235, Algorithm 4).
+    """
+
+    kind: Literal["gradient_energy"] = "gradient_energy"
+    num_items: int = Field(ge=1)
+
+
+MeasurementRequest = Annotated[
+    KnockOut | ProbeLoss | GradientEnergy, Field(discriminator="kind")
+]
+
+
+class KnockOutResult(_Frozen):
+    """Per group, the paired rise of probe loss when it is off: mean and standard error over items."""
+
+    kind: Literal["knock_out"] = "knock_out"
+    loss: float = Field(description="Mean probe loss with every adapter on (nats per item).")
+    rise: dict[str, float]
+    rise_se: dict[str, float]
+
+
+class ProbeLossResult(_Frozen):
+    """Mean loss over the probe items and its standard error."""
+
+    kind: Literal["probe_loss"] = "probe_loss"
+    loss: float
+    loss_se: float
+
+
+class GradientEnergyResult(_Frozen):
+    """Per module, its normalised gradient energy."""
+
+    kind: Literal["gradient_energy"] = "gradient_energy"
+    energy: dict[str, float]
+
+
+MeasurementResult = Annotated[
+    KnockOutResult | ProbeLossResult | GradientEnergyResult, Field(discriminator="kind")
+]
+
+
+class View(_Frozen):
+    """All that a planner may know at a step; train and probe data only, never validation or test."""
+
+    step: int = Field(ge=0, description="Optimizer steps done.")
+    num_steps: int = Field(ge=1, description="Optimizer steps of the whole run.")
+    budget: int = Field(ge=0, description="Adapter parameters that must never be exceeded.")
+    seed: int = Field(ge=0, description="The run's seed, for planners that draw.")
+    modules: tuple[ModuleState, ...]
+    train_loss: float | None = Field(None, description="Exponential mean of the training loss (nats).")
+    measurements: tuple[MeasurementResult, ...] = Field(
+        (), description="Answers to this decision's Measure, in the order asked; empty at the first call."
+    )
+
+
+class Reason(_Frozen):
+    """Why one module's rank moved (or did not): what a person reads beside the heatmap."""
+
+    text: str
+    predicted_gain: float | None = Field(None, description="Predicted fall of probe loss (nats).")
+    predicted_gain_sd: float | None = None
+
+
+class Keep(_Frozen):
+    """Leave every rank as it is."""
+
+    kind: Literal["keep"] = "keep"
+    reason: str
+    predicted_gain: float | None = Field(None, description="Of the best move that was turned down (nats).")
+    predicted_gain_sd: float | None = None
+    threshold: float | None = Field(None, description="What the gain would have had to exceed (nats).")
+    realised_gain: float | None = Field(None, description="Measured effect of the previous move (nats).")
+
+
+class Apply(_Frozen):
+    """Set ranks (modules left out keep theirs) and, if given, learning-rate factors per module."""
+
+    kind: Literal["apply"] = "apply"
+    ranks: dict[str, int]
+    reasons: dict[str, Reason] = Field(default_factory=dict)
+    lr_factors: dict[str, float] | None = Field(
+        None, description="Per module, multiplies the configured learning rate; None leaves the factors as they are."
+    )
+    reason: str
+    predicted_gain: float | None = Field(None, description="Of the whole move (nats of probe loss).")
+    predicted_gain_sd: float | None = None
+    threshold: float | None = None
+    realised_gain: float | None = Field(None, description="Measured effect of the previous move (nats).")
+
+
+class Measure(_Frozen):
+    """Ask for measurements; ``plan`` is called again with the answers."""
+
+    kind: Literal["measure"] = "measure"
+    requests: tuple[MeasurementRequest, ...] = Field(min_length=1)
+
+
+Decision = Annotated[Keep | Apply | Measure, Field(discriminator="kind")]
+
+
+class RankPlanner(_Frozen, ABC):
+    """Base of every planner: fields are its settings, ``plan`` is its rule."""
+
+    kind: str
+    needs: ClassVar[frozenset[Statistic]] = frozenset()
+
+    @abstractmethod
+    def plan(self, view: View, memory: Memory) -> tuple[Decision, Memory]:
+        """Decide at ``view.step``; a pure function of its arguments and the planner's own settings."""
+
+    def decision_steps(self, num_steps: int) -> tuple[int, ...]:
+        """Steps at which ``plan`` is called, ascending; 0 is before the first optimizer step.
+
+        Modules start at the uniform allocation of the budget, so a planner that keeps at step 0 trains uniform.
+        """
+        del num_steps
+        return (0,)

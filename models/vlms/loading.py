@@ -1,0 +1,51 @@
+"""From a model's settings to the model itself, with what turns questions and pictures into its batches."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from rankscope.models.data.contract import UInt8Array
+from rankscope.models.vlms import AnyVlm
+from rankscope.models.vlms.embedded.processing import load_embedded
+
+
+class VlmProcessor(Protocol):
+    """Questions and pictures to batches, generated tokens to answers."""
+
+    image_size_px: int
+    max_answer_tokens: int
+
+    def training_batch(
+        self, images_NHWC: UInt8Array, questions: Sequence[str], answers: Sequence[str]
+    ) -> dict[str, Tensor]:
+        """A right-padded batch with labels on the answers only."""
+        ...
+
+    def prompt_batch(self, images_NHWC: UInt8Array, questions: Sequence[str]) -> dict[str, Tensor]:
+        """A left-padded batch for ``generate``."""
+        ...
+
+    def decode(self, generated_ids_BL: Tensor) -> list[str]:
+        """Answers from the tokens after the prompt."""
+        ...
+
+
+@dataclass(frozen=True)
+class LoadedVlm:
+    """A base model on its device, and its processor."""
+
+    model: PreTrainedModel
+    processor: VlmProcessor
+    device: torch.device
+
+
+def load_vlm(settings: AnyVlm, device: torch.device) -> LoadedVlm:
+    """Load the base model that ``settings`` name, frozen, in evaluation mode."""
+    loaders = {"embedded": load_embedded}
+    model, processor = loaders[settings.kind]()
+    model.requires_grad_(requires_grad=False)
+    return LoadedVlm(model.to(device).eval(), processor, device)
