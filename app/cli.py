@@ -1,0 +1,74 @@
+"""The command line: every action of the interface has its twin here."""
+
+import sys
+from collections.abc import Sequence
+
+import click
+import typer
+
+from rankscope.app.commands import compare, doctor, export, inspect, plan, replay, run
+from rankscope.app.terminal import err
+from rankscope.models.config import ConfigError
+from rankscope.storage.errors import StorageError
+from rankscope.tasks.client import JobFailed
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes."""
+
+
+def build() -> typer.Typer:
+    """The command line with all its commands."""
+    cli = typer.Typer(
+        name="rankscope",
+        help=(
+            "Launch, watch and compare rank-scheduled LoRA fine-tunings of vision-language models "
+            "at one parameter budget."
+        ),
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    for command in (
+        run.run,
+        run.resume,
+        plan.plan,
+        inspect.runs,
+        inspect.show,
+        inspect.logs,
+        compare.compare,
+        replay.replay,
+        export.export,
+        doctor.doctor,
+    ):
+        cli.command()(command)
+    return cli
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command; bad input ends with one line on stderr and exit code 2."""
+    sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        code = typer.main.get_command(build()).main(
+            arguments, prog_name="rankscope", standalone_mode=False
+        )
+    except click.exceptions.NoArgsIsHelpError as error:
+        err.print(error.format_message(), markup=False)
+        return BAD_INPUT
+    except click.UsageError as error:
+        return _refuse(error.format_message())
+    except (ConfigError, StorageError) as error:
+        return _refuse(str(error))
+    except JobFailed as error:
+        err.print(f"error: {error}", markup=False)
+        return FAILED
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    return code if isinstance(code, int) else DONE
+
+
+def _refuse(message: str) -> int:
+    err.print(f"error: {' '.join(message.split())}", markup=False)
+    return BAD_INPUT

@@ -1,0 +1,36 @@
+"""``rankscope export``: a run's result as a plain PEFT adapter."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rankscope.app.options import AsJson, RunId
+from rankscope.app.terminal import out, print_json
+from rankscope.models.config import ConfigError
+from rankscope.app.store import open_store
+from rankscope.storage.runs import resolve_run
+from rankscope.storage.settings import Settings
+from rankscope.tasks import client
+
+
+def export(
+    run: RunId,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="A new or empty folder.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write the adapter of a run, load it with stock peft and compare the logits."""
+    engine = open_store(Settings())
+    run_id = resolve_run(engine, run)
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise ConfigError(f"--to must be a new or empty folder, got {to}; choose another")
+    answer = client.export(run_id, to.resolve())
+    if as_json:
+        print_json(answer)
+    else:
+        out.print(
+            f"adapter of run {run_id} at step {answer['step']:,} in {to}: "
+            f"{answer['params']:,} parameters, largest difference of logits after reloading "
+            f"{answer['max_logit_difference']:.1e}",
+            markup=False,
+        )

@@ -1,0 +1,66 @@
+"""``rankscope run`` and ``rankscope resume``: one run in the foreground, recorded like any other."""
+
+import getpass
+
+from rich.progress import Progress, TaskID
+from sqlalchemy import Engine
+
+from rankscope.app.options import AsJson, ConfigPath, Overrides, RunId
+from rankscope.app.summary import print_summary
+from rankscope.app.terminal import err, percent, print_json, progress_bar
+from rankscope.models.config import load_config
+from rankscope.storage import history
+from rankscope.app.store import open_store
+from rankscope.storage.runs import RunRecord, resolve_run
+from rankscope.storage.settings import Settings
+from rankscope.tasks.client import Foreground, add_run
+
+EXIT_CODES = {"done": 0, "failed": 1, "stopped": 130}
+
+
+def run(config: ConfigPath, overrides: Overrides = None, as_json: AsJson = False) -> int:
+    """Train one run in the foreground; Ctrl-C stops it at the next step, its state saved."""
+    checked = load_config(config, overrides)
+    settings = Settings()
+    engine = open_store(settings)
+    run_id = add_run(engine, checked, origin="foreground", owner=getpass.getuser())
+    return _train(engine, settings, run_id, as_json=as_json)
+
+
+def resume(run: RunId, as_json: AsJson = False) -> int:
+    """Go on with a stopped or failed run from its last checkpoint, in the foreground."""
+    settings = Settings()
+    engine = open_store(settings)
+    return _train(engine, settings, resolve_run(engine, run), as_json=as_json)
+
+
+def _train(engine: Engine, settings: Settings, run_id: str, *, as_json: bool) -> int:
+    err.print(f"run {run_id}", markup=False)
+    training = Foreground(engine, settings, run_id)
+    with progress_bar() as progress:
+        task = progress.add_task("starting", total=None)
+        updates = training.follow()
+        last: RunRecord | None = None
+        while True:
+            try:
+                last = next(updates)
+                _show(progress, task, last)
+            except StopIteration:
+                break
+            except KeyboardInterrupt:
+                progress.update(task, description="stopping at the next step (Ctrl-C again: at once)")
+                training.stop()
+    assert last is not None
+    summary = history.summary(engine, run_id)
+    if as_json:
+        print_json(summary.model_dump(mode="json"))
+    else:
+        print_summary(summary)
+    if last.status == "failed":
+        err.print(f"error: run {run_id} failed: {last.status_reason}", markup=False)
+    return EXIT_CODES[last.status]
+
+
+def _show(progress: Progress, task: TaskID, run: RunRecord) -> None:
+    description = f"{run.status}: {run.status_reason}" if run.status_reason else run.status
+    progress.update(task, description=description, total=run.num_steps, completed=run.step)

@@ -1,0 +1,17 @@
+"""The database as a command finds it: reachable, of this version's schema, without dead runs taken for live."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Engine
+
+from rankscope.storage.database import migrate, open_database
+from rankscope.storage.runs import fail_abandoned_foreground_runs
+from rankscope.storage.settings import Settings
+
+
+def open_store(settings: Settings) -> Engine:
+    """Open and migrate the database, and close foreground runs whose process is gone."""
+    engine = open_database(settings.database_url)
+    migrate(engine)
+    fail_abandoned_foreground_runs(engine, datetime.now(UTC))
+    return engine

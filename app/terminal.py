@@ -1,0 +1,54 @@
+"""How the command line speaks: results on stdout, progress and errors on stderr."""
+
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def print_json(answer: Any) -> None:
+    """One JSON object as the last line of stdout, not wrapped and not coloured."""
+    print(json.dumps(answer, separators=(",", ":"), default=str))  # noqa: T201
+
+
+def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """A table; columns of figures are aligned to the right."""
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for index, column in enumerate(columns):
+        numeric = bool(rows) and all(_is_figure(row[index]) for row in rows)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+
+
+def progress_bar() -> Progress:
+    """Progress with rate and time left, on stderr."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,}/{task.total:,} steps"),
+        TimeElapsedColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+        console=err,
+    )
+
+
+def percent(fraction: float | None) -> str:
+    """A fraction as percent with one decimal, or a dash."""
+    return "–" if fraction is None else f"{100 * fraction:.1f} %"
+
+
+def count(number: int | None) -> str:
+    """A whole number with thousands separated, or a dash."""
+    return "–" if number is None else f"{number:,}"
+
+
+def _is_figure(text: str) -> bool:
+    return bool(text) and (text[0].isdigit() or text[0] in "+-–−")

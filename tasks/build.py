@@ -1,0 +1,122 @@
+"""From a run's configuration to everything its training needs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from rankscope.models.config import RunConfig
+from rankscope.models.data.contract import VqaSplits
+from rankscope.models.full_tuning import FullTuning
+from rankscope.models.inventory import Inventory
+from rankscope.models.lora.adalora import AdaLoraTuning
+from rankscope.models.lora.elastic import ElasticLora
+from rankscope.models.lora.inventory import list_linears
+from rankscope.models.lora.tuning import ElasticTuning
+from rankscope.models.schedulers.adalora import AdaLora
+from rankscope.models.schedulers.allocation import uniform_ranks
+from rankscope.models.schedulers.contract import RankPlanner
+from rankscope.models.schedulers.full import Full
+from rankscope.models.tuning import Tuning
+from rankscope.models.vlms.loading import LoadedVlm, load_vlm
+from rankscope.tasks.callback import RunCallback
+from rankscope.tasks.batches import Collator
+from rankscope.tasks.loop import RankTrainer
+from rankscope.tasks.measuring import Measurer
+from rankscope.tasks.planning import initial_states
+from rankscope.tasks.rates import Rates
+from rankscope.tasks.steering import Emit, Steering
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A run, ready to train."""
+
+    vlm: LoadedVlm
+    splits: VqaSplits
+    inventory: Inventory
+    tuning: Tuning
+    steering: Steering | None
+    budget_params: int
+    other_trainable_params: int
+
+
+def assemble(config: RunConfig, emit: Emit) -> Assembled:
+    """Load model and data, put adapters on, and connect the planner.
+
+    Raises:
+        ValueError: The targets match nothing, or the budget is below the minimum ranks.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    vlm = load_vlm(config.model, device)
+    inventory = list_linears(vlm.model).select(config.lora.targets, config.lora.parts)
+    budget = config.budget.params(inventory)
+    splits = config.data.load(vlm.processor.image_size_px)
+    tuning = _tuning(config, vlm, inventory, budget)
+    other = _train_projector(tuning) if config.training.train_projector else 0
+    steering = None
+    if isinstance(tuning, ElasticTuning) and isinstance(config.scheduler, RankPlanner):
+        steering = Steering(
+            config.scheduler,
+            tuning.elastic,
+            Measurer(tuning.elastic, vlm, splits.probe),
+            config.lora,
+            budget=budget,
+            num_steps=config.training.steps,
+            seed=config.seed,
+            emit=emit,
+        )
+    return Assembled(vlm, splits, inventory, tuning, steering, budget, other)
+
+
+def make_trainer(
+    config: RunConfig, assembled: Assembled, folder: Path, callback: RunCallback
+) -> RankTrainer:
+    """The training loop of an assembled run; checkpoints go to ``folder``."""
+    num_layers = 1 + max(
+        (module.layer for module in assembled.inventory.modules if module.part == "language"),
+        default=0,
+    )
+    rates = Rates(config.optimizer, assembled.tuning.modules_of_parameters(), num_layers)
+    trainer = RankTrainer(
+        config,
+        assembled.tuning,
+        assembled.steering,
+        rates,
+        Collator(assembled.splits.train, assembled.vlm.processor),
+        folder=folder,
+        callback=callback,
+    )
+    callback.watch(trainer)
+    return trainer
+
+
+def _tuning(config: RunConfig, vlm: LoadedVlm, inventory: Inventory, budget: int) -> Tuning:
+    scale, seed = config.lora.scale, config.seed
+    match config.scheduler:
+        case Full():
+            return FullTuning(vlm.model, inventory)
+        case AdaLora() as settings:
+            return AdaLoraTuning(
+                vlm.model,
+                inventory,
+                settings,
+                equivalent_rank=budget / inventory.params_per_rank,
+                steps=config.training.steps,
+                scale=scale,
+            )
+        case _:
+            ranks = uniform_ranks(initial_states(inventory, config.lora), budget)
+            elastic = ElasticLora(vlm.model, inventory, ranks, scale=scale, seed=seed)
+            return ElasticTuning(elastic)
+
+
+def _train_projector(tuning: Tuning) -> int:
+    """Switch the projector's own weights on; returns how many they are."""
+    own = tuning.modules_of_parameters().keys()
+    switched = [
+        parameter.requires_grad_(requires_grad=True)
+        for name, parameter in tuning.model.named_parameters()
+        if name not in own and ".lora_" not in name and "projector." in name
+    ]
+    return sum(parameter.numel() for parameter in switched)

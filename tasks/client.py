@@ -1,0 +1,170 @@
+"""What the application may ask of the workers; free of torch, which only the processes it starts import."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+
+from rankscope.models.config import ConfigError, RunConfig
+from rankscope.models.events import OPEN_STATUSES
+from rankscope.models.inventory import Inventory
+from rankscope.models.vlms.linears import shipped_linears
+from rankscope.storage.artifacts import RunFolder, tail
+from rankscope.storage.choices import Origin
+from rankscope.storage.runs import RunRecord, create_run, fail_run, get_run, set_inventory
+from rankscope.storage.settings import Settings
+from rankscope.tasks.planning import Plan, plan_run
+
+POLL_S = 0.25
+KILL_AFTER_S = 20.0
+"""A training process asked to stop finishes its step and saves first; this long is patience enough."""
+
+
+class JobFailed(RuntimeError):
+    """A local process ended with an error; the message is its own last line."""
+
+
+def inventory_of(config: RunConfig) -> Inventory:
+    """The modules a run adapts.
+
+    Raises:
+        ConfigError: The targets match nothing.
+    """
+    try:
+        return shipped_linears(config.model).select(config.lora.targets, config.lora.parts)
+    except ValueError as error:
+        raise ConfigError(f"lora.{error}") from error
+
+
+def plan(config: RunConfig) -> Plan:
+    """What a run would do.
+
+    Raises:
+        ConfigError: It could not run.
+    """
+    return plan_run(config, inventory_of(config))
+
+
+def add_run(engine: Engine, config: RunConfig, *, origin: Origin, owner: str) -> str:
+    """Check a run as far as that goes without training, and give it a row.
+
+    Returns:
+        The run's id.
+    Raises:
+        ConfigError: It could not run; no row is made.
+    """
+    inventory = inventory_of(config)
+    budget_params = plan_run(config, inventory).budget_params
+    run_id = create_run(engine, config, origin=origin, owner=owner)
+    set_inventory(engine, run_id, inventory, budget_params=budget_params)
+    return run_id
+
+
+class Foreground:
+    """A run trained by a process of this command, its output in the run's log file."""
+
+    def __init__(self, engine: Engine, settings: Settings, run_id: str) -> None:
+        self._engine = engine
+        self._folder = RunFolder(settings, run_id)
+        self._run_id = run_id
+        self._asked_s: float | None = None
+        self._folder.path.mkdir(parents=True, exist_ok=True)
+        with self._folder.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                _command("trainer", run_id),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=_environment(),
+                start_new_session=True,
+            )
+
+    def follow(self) -> Iterator[RunRecord]:
+        """The run's row, a few times a second, until its process has ended and the row says how."""
+        while self._process.poll() is None:
+            yield get_run(self._engine, self._run_id)
+            self._kill_if_overdue()
+            time.sleep(POLL_S)
+        run = get_run(self._engine, self._run_id)
+        if run.status in OPEN_STATUSES:
+            fail_run(self._engine, self._run_id, self._how_it_ended())
+            run = get_run(self._engine, self._run_id)
+        yield run
+
+    def stop(self) -> None:
+        """Ask for a stop at the next step; asked twice, end it at once."""
+        if self._asked_s is None:
+            self._asked_s = time.monotonic()
+            self._signal(signal.SIGTERM)
+        else:
+            self._signal(signal.SIGKILL)
+
+    def _kill_if_overdue(self) -> None:
+        if self._asked_s is not None and time.monotonic() - self._asked_s > KILL_AFTER_S:
+            self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        try:
+            os.killpg(self._process.pid, number)
+        except ProcessLookupError:
+            pass
+
+    def _how_it_ended(self) -> str:
+        code = self._process.returncode
+        log = " ".join(tail(self._folder.log_path, lines=1)) or "empty log"
+        if code < 0:
+            name = signal.Signals(-code).name
+            return f"the training process was ended by {name}; resume the run (last log line: {log})"
+        return f"the training process ended with status {code} and no word (last log line: {log})"
+
+
+def run_job(verb: str, *arguments: str) -> dict[str, Any]:
+    """Run a process that needs torch and read its answer, a JSON object on the last line of stdout.
+
+    Raises:
+        JobFailed: It ended with an error.
+    """
+    done = subprocess.run(
+        _command(verb, *arguments),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=_environment(),
+        check=False,
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["no word"]
+        raise JobFailed(lines[-1])
+    answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return answer
+
+
+def export(run_id: str, to: Path) -> dict[str, Any]:
+    """Write a run's result as a plain PEFT adapter and prove that it loads to the same logits."""
+    return run_job("exporting", run_id, str(to))
+
+
+def _command(verb: str, *arguments: str) -> list[str]:
+    # -P: a user's own folder called models or tasks must never shadow a package.
+    return [sys.executable, "-P", "-m", f"rankscope.tasks.{verb}", *arguments]
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment, with what training libraries should not do by themselves switched off."""
+    defaults = {
+        "OMP_NUM_THREADS": str(os.cpu_count() or 1),
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "PYTHONUNBUFFERED": "1",
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    }
+    return defaults | dict(os.environ)

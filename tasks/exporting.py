@@ -1,0 +1,124 @@
+"""The process behind ``rankscope export``: the last checkpoint as a PEFT adapter, proved by reloading it.
+
+Started as ``python -P -m rankscope.tasks.exporting RUN FOLDER``; answers with a JSON object on stdout.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from sqlalchemy import Engine
+from torch import nn
+
+from rankscope.models.config import RunConfig
+from rankscope.models.vlms.loading import load_vlm
+from rankscope.storage.artifacts import RunFolder
+from rankscope.storage.database import open_database
+from rankscope.storage.runs import get_run
+from rankscope.storage.settings import Settings
+from rankscope.tasks.build import Assembled, assemble
+from rankscope.tasks.checkpoints import (
+    CheckpointError,
+    list_checkpoints,
+    load_trained,
+    read_checkpoint,
+)
+
+LARGEST_DIFFERENCE = 1e-5
+"""Of logits between the run's model and the reloaded adapter: sums in another order, nothing more."""
+
+COMPARED_ITEMS = 64
+
+
+class ExportError(RuntimeError):
+    """Nothing can be exported; the message says rule, value and remedy."""
+
+
+def export(engine: Engine, settings: Settings, run_id: str, to: Path) -> dict[str, Any]:
+    """Export a run's last checkpoint and compare it, reloaded by peft, with the run's own model.
+
+    Raises:
+        ExportError: The run has no checkpoint, or the reloaded adapter computes something else.
+    """
+    config = get_run(engine, run_id).config
+    checkpoints = list_checkpoints(RunFolder(settings, run_id).checkpoints)
+    if not checkpoints:
+        raise ExportError(
+            f"a run needs a checkpoint to be exported, {run_id} has none; let it train longer"
+        )
+    state, tensors = read_checkpoint(checkpoints[-1], config.hash())
+    torch.set_num_threads(state.num_threads)
+    assembled = assemble(config, emit=lambda _: None)
+    load_trained(assembled.tuning, state, tensors)
+    assembled.tuning.export(to, base_model_name=config.model.kind)
+    difference = _logit_difference(config, assembled, to)
+    if not difference <= LARGEST_DIFFERENCE:
+        shutil.rmtree(to)
+        raise ExportError(
+            f"a reloaded adapter must give the same logits within {LARGEST_DIFFERENCE:g}, "
+            f"got {difference:g}; report this as a defect"
+        )
+    ranks = {name: rank for name, rank in assembled.tuning.ranks().items() if rank}
+    return {
+        "run": run_id,
+        "step": state.step,
+        "folder": str(to),
+        "params": assembled.inventory.params(ranks),
+        "ranks": ranks,
+        "items": COMPARED_ITEMS,
+        "max_logit_difference": difference,
+    }
+
+
+def _logit_difference(config: RunConfig, assembled: Assembled, folder: Path) -> float:
+    """Largest absolute difference on test prompts between the run's model and the reloaded adapter."""
+    vlm, test = assembled.vlm, assembled.splits.test.head(COMPARED_ITEMS)
+    prompt = vlm.processor.prompt_batch(
+        test.images_NHWC[test.image_ids_I], list(test.questions)
+    )
+    batch = {key: value.to(vlm.device) for key, value in prompt.items()}
+    fresh = load_vlm(config.model, vlm.device).model
+    _copy_trained_base(assembled.tuning.model, fresh)
+    reloaded = PeftModel.from_pretrained(fresh, str(folder)).to(vlm.device)
+    with torch.no_grad():
+        expected = assembled.tuning.model.eval()(**batch).logits
+        got = reloaded.eval()(**batch).logits
+    return float((expected - got).abs().max())
+
+
+def _copy_trained_base(trained: nn.Module, fresh: nn.Module) -> None:
+    """Give the fresh base model what was trained beside the adapters, such as a projector."""
+    base = {
+        name.removeprefix("base_model.model."): parameter
+        for name, parameter in trained.named_parameters()
+        if parameter.requires_grad and ".lora_" not in name
+    }
+    with torch.no_grad():
+        for name, parameter in base.items():
+            fresh.get_parameter(name).copy_(parameter)
+
+
+def main() -> int:
+    """Exit status 0 and an answer, or 1 and one line that says why."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", help="id of the run")
+    parser.add_argument("folder", type=Path, help="where to write")
+    arguments = parser.parse_args()
+    settings = Settings()
+    engine = open_database(settings.database_url)
+    try:
+        answer = export(engine, settings, arguments.run, arguments.folder)
+    except (ExportError, CheckpointError, ValueError, OSError) as error:
+        print(" ".join(str(error).split()), file=sys.stderr)  # noqa: T201
+        return 1
+    print(json.dumps(answer))  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

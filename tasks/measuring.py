@@ -1,0 +1,120 @@
+"""Answers what planners ask to be measured, on probe items only, and says what it cost.
+
+Shapes: B items.
+"""
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from rankscope.models.data.contract import VqaPart
+from rankscope.models.lora.elastic import ElasticLora
+from rankscope.models.lora.probe import gradient_energy
+from rankscope.models.schedulers.contract import (
+    GradientEnergy,
+    GradientEnergyResult,
+    KnockOut,
+    KnockOutResult,
+    Measure,
+    MeasurementRequest,
+    MeasurementResult,
+    ProbeLoss,
+    ProbeLossResult,
+)
+from rankscope.models.vlms.loading import LoadedVlm
+from rankscope.tasks.batches import Collator
+from rankscope.tasks.scoring import item_losses
+
+PROBE_BATCH_ITEMS = 128
+"""Items per forward pass: bounds memory, changes no result."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Results in the order asked, and their price."""
+
+    results: tuple[MeasurementResult, ...]
+    cost_s: float
+    cost_items: int
+
+
+class Measurer:
+    """Runs measurements on the probe part of a data set."""
+
+    def __init__(self, elastic: ElasticLora, vlm: LoadedVlm, probe: VqaPart) -> None:
+        self._elastic = elastic
+        self._vlm = vlm
+        self._probe = probe
+        self._collate = Collator(probe, vlm.processor)
+
+    def answer(self, request: Measure) -> Answer:
+        """Measure everything in one request, the model in evaluation mode meanwhile."""
+        model = self._elastic.peft_model
+        was_training = model.training
+        started_s = time.perf_counter()
+        model.eval()
+        try:
+            answers = [self._one(one) for one in request.requests]
+        finally:
+            model.train(was_training)
+        return Answer(
+            results=tuple(result for result, _ in answers),
+            cost_s=time.perf_counter() - started_s,
+            cost_items=sum(cost_items for _, cost_items in answers),
+        )
+
+    def _one(self, request: MeasurementRequest) -> tuple[MeasurementResult, int]:
+        num_items = self._enough(request.num_items)
+        match request:
+            case KnockOut():
+                return self._knock_out(request, num_items), (len(request.groups) + 1) * num_items
+            case ProbeLoss():
+                losses_B = self._losses(num_items)
+                result = ProbeLossResult(loss=float(losses_B.mean()), loss_se=_standard_error(losses_B))
+                return result, num_items
+            case GradientEnergy():
+                # A backward pass costs about two forward passes.
+                return self._gradient_energy(num_items), 3 * num_items
+
+    def _knock_out(self, request: KnockOut, num_items: int) -> KnockOutResult:
+        on_B = self._losses(num_items)
+        rise, rise_se = {}, {}
+        for group, names in request.groups.items():
+            with self._elastic.switched_off(names):
+                rise_B = self._losses(num_items) - on_B
+            rise[group] = float(rise_B.mean())
+            rise_se[group] = _standard_error(rise_B)
+        return KnockOutResult(loss=float(on_B.mean()), rise=rise, rise_se=rise_se)
+
+    def _gradient_energy(self, num_items: int) -> GradientEnergyResult:
+        names = [module.name for module in self._elastic.inventory.modules]
+        batches = list(self._batches(num_items))
+        return GradientEnergyResult(energy=gradient_energy(self._elastic, names, batches))
+
+    def _losses(self, num_items: int) -> torch.Tensor:
+        with torch.no_grad():
+            losses = [item_losses(self._elastic.peft_model, b) for b in self._batches(num_items)]
+        return torch.cat(losses).double().cpu()
+
+    def _batches(self, num_items: int) -> "list[dict[str, torch.Tensor]]":
+        batches = []
+        for start in range(0, num_items, PROBE_BATCH_ITEMS):
+            batch = self._collate(range(start, min(start + PROBE_BATCH_ITEMS, num_items)))
+            batches.append({key: value.to(self._vlm.device) for key, value in batch.items()})
+        return batches
+
+    def _enough(self, num_items: int) -> int:
+        if num_items > len(self._probe):
+            raise ValueError(
+                f"a scheduler may measure on at most the {len(self._probe)} probe items, "
+                f"got {num_items}; lower its number of probe items"
+            )
+        return num_items
+
+
+def _standard_error(values_B: torch.Tensor) -> float:
+    """Of the mean; 0 for a single item, whose spread nobody knows."""
+    if len(values_B) < 2:
+        return 0.0
+    return float(values_B.std(correction=1) / len(values_B) ** 0.5)

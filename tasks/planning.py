@@ -1,0 +1,145 @@
+"""What a run would do, without training: its modules, its budget in parameters, its first ranks."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rankscope.models.config import BYTES_PER_PARAM, ConfigError, LoraSettings, RunConfig
+from rankscope.models.inventory import AdaptableModule, Inventory
+from rankscope.models.schedulers.adalora import AdaLora
+from rankscope.models.schedulers.allocation import uniform_ranks
+from rankscope.models.schedulers.contract import Apply, Keep, ModuleState, RankPlanner, View
+from rankscope.models.schedulers.full import Full
+
+ADAM_MOMENTS = 2
+"""Tensors that AdamW keeps beside every trained one."""
+
+
+class PlannedModule(AdaptableModule):
+    """A module with the rank it would start at."""
+
+    rank: int
+
+
+class MemoryEstimate(BaseModel):
+    """Bytes that training holds for sure, activations left out."""
+
+    model_config = ConfigDict(frozen=True)
+
+    base_weights_bytes: int
+    adapters_bytes: int
+    gradients_bytes: int
+    optimizer_bytes: int
+
+
+class Plan(BaseModel):
+    """The answer of ``rankscope plan``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    scheduler: str
+    modules: tuple[PlannedModule, ...]
+    params: int = Field(description="Adapter parameters at the first ranks.")
+    budget_params: int
+    equivalent_rank: float = Field(description="The budget as the same rank everywhere.")
+    total_params: int = Field(description="Of the base model.")
+    ranks_decided_at_steps: tuple[int, ...]
+    ranks_are_final: bool = Field(description="Whether the ranks shown stay to the end.")
+    note: str
+    memory: MemoryEstimate
+
+
+def plan_run(config: RunConfig, inventory: Inventory) -> Plan:
+    """Resolve the budget and ask the scheduler for its first ranks.
+
+    Raises:
+        ConfigError: The budget is below what the minimum ranks or one module need.
+    """
+    budget = config.budget.params(inventory)
+    ranks, note, steps = _first_ranks(config, inventory, budget)
+    params = inventory.params(ranks)
+    trained = inventory.total_params if isinstance(config.scheduler, Full) else params
+    return Plan(
+        scheduler=config.scheduler.kind,
+        modules=tuple(
+            PlannedModule(**module.model_dump(), rank=ranks[module.name])
+            for module in inventory.modules
+        ),
+        params=params,
+        budget_params=budget,
+        equivalent_rank=round(budget / inventory.params_per_rank, 4),
+        total_params=inventory.total_params,
+        ranks_decided_at_steps=steps,
+        ranks_are_final=not note,
+        note=note,
+        memory=MemoryEstimate(
+            base_weights_bytes=BYTES_PER_PARAM * inventory.total_params,
+            adapters_bytes=BYTES_PER_PARAM * params,
+            gradients_bytes=BYTES_PER_PARAM * trained,
+            optimizer_bytes=ADAM_MOMENTS * BYTES_PER_PARAM * trained,
+        ),
+    )
+
+
+def initial_states(inventory: Inventory, settings: LoraSettings) -> tuple[ModuleState, ...]:
+    """The modules as a planner sees them before any rank is given."""
+    return tuple(
+        ModuleState(
+            **module.model_dump(),
+            rank=settings.min_rank,
+            min_rank=settings.min_rank,
+            max_rank=settings.max_rank,
+            pinned=False,
+        )
+        for module in inventory.modules
+    )
+
+
+def _first_ranks(
+    config: RunConfig, inventory: Inventory, budget: int
+) -> tuple[dict[str, int], str, tuple[int, ...]]:
+    """Ranks, a note where they will change, and the steps of decisions."""
+    if isinstance(config.scheduler, Full):
+        return dict.fromkeys((m.name for m in inventory.modules), 0), "trains without adapters", ()
+    _check_budget(inventory, config.lora, budget)
+    states = initial_states(inventory, config.lora)
+    ranks = uniform_ranks(states, budget)
+    if isinstance(config.scheduler, AdaLora):
+        return ranks, "starts above these ranks and masks down to them", ()
+    assert isinstance(config.scheduler, RankPlanner)
+    num_steps = config.training.steps
+    steps = config.scheduler.decision_steps(num_steps)
+    if 0 not in steps:
+        return ranks, f"uniform, decided at step {steps[0]}" if steps else "", steps
+    view = View(
+        step=0,
+        num_steps=num_steps,
+        budget=budget,
+        seed=config.seed,
+        modules=tuple(
+            state.model_copy(update={"rank": ranks[state.name]}) for state in states
+        ),
+    )
+    decision, _ = config.scheduler.plan(view, {})
+    match decision:
+        case Apply():
+            ranks |= decision.ranks
+        case Keep():
+            pass
+        case _:
+            return ranks, "uniform, decided at step 0 from a measurement", steps
+    later = [step for step in steps if step > 0]
+    return ranks, f"decided again at step {later[0]}" if later else "", steps
+
+
+def _check_budget(inventory: Inventory, settings: LoraSettings, budget: int) -> None:
+    least = settings.min_rank * inventory.params_per_rank
+    if budget < least:
+        raise ConfigError(
+            f"budget must pay for lora.min_rank={settings.min_rank} on every module "
+            f"({least:,} parameters), got {budget:,}; raise the budget or lower lora.min_rank"
+        )
+    cheapest = min(module.cost for module in inventory.modules)
+    if budget < cheapest:
+        raise ConfigError(
+            f"budget must pay for rank 1 on at least one module ({cheapest:,} parameters), "
+            f"got {budget:,}; raise it"
+        )

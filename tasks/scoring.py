@@ -1,0 +1,98 @@
+"""Generated answers scored by exact match, and the loss of single items.
+
+Shapes: B items, T tokens, V vocabulary.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+from rankscope.models.data.contract import VqaPart
+from rankscope.models.vlms.loading import LoadedVlm
+
+BoolArray = npt.NDArray[np.bool_]
+Model = torch.nn.Module
+
+
+@dataclass(frozen=True)
+class Score:
+    """Exact-match result on a part: per item, in the part's order."""
+
+    correct_N: BoolArray
+    skills: tuple[str, ...]
+
+    @property
+    def accuracy(self) -> float:
+        """Fraction of items answered exactly."""
+        return float(self.correct_N.mean())
+
+    @property
+    def accuracy_by_skill(self) -> dict[str, float]:
+        """Fraction per skill, skills in alphabetical order."""
+        skills_N = np.asarray(self.skills)
+        return {
+            str(skill): float(self.correct_N[skills_N == skill].mean())
+            for skill in np.unique(skills_N)
+        }
+
+
+def exact_match(
+    model: Model,
+    vlm: LoadedVlm,
+    part: VqaPart,
+    *,
+    batch_size: int,
+    on_items: Callable[[int], None] = lambda _: None,
+) -> Score:
+    """Generate greedily and compare with the answer, spaces and case folded.
+
+    Args:
+        model: The adapted model; left in the mode (training or evaluation) it came in.
+        vlm: Its processor and device.
+        part: Items to answer.
+        batch_size: Items per generation batch.
+        on_items: Called with the number of items scored so far, after each batch.
+    """
+    correct: list[bool] = []
+    was_training = model.training
+    model.eval()
+    try:
+        for start in range(0, len(part), batch_size):
+            ids = range(start, min(start + batch_size, len(part)))
+            images_NHWC = part.images_NHWC[part.image_ids_I[ids.start : ids.stop]]
+            questions = [part.questions[i] for i in ids]
+            prompt = {
+                key: value.to(vlm.device)
+                for key, value in vlm.processor.prompt_batch(images_NHWC, questions).items()
+            }
+            with torch.no_grad():
+                generated_BT = model.generate(  # type: ignore[operator]
+                    **prompt, max_new_tokens=vlm.processor.max_answer_tokens, do_sample=False, use_cache=True
+                )
+            said = vlm.processor.decode(generated_BT[:, prompt["input_ids"].shape[1] :])
+            expected = (part.answers[i] for i in ids)
+            correct += [_folded(a) == _folded(b) for a, b in zip(said, expected, strict=True)]
+            on_items(len(correct))
+    finally:
+        model.train(was_training)
+    return Score(np.asarray(correct, dtype=np.bool_), part.skills)
+
+
+def item_losses(model: Model, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Mean cross-entropy (nats) over the answer tokens of every item, shape (B,)."""
+    labels_BT = batch["labels"][:, 1:]
+    inputs = {key: value for key, value in batch.items() if key != "labels"}
+    logits_BTV = model(**inputs).logits[:, :-1].float()
+    token_losses_BT = functional.cross_entropy(
+        logits_BTV.transpose(1, 2), labels_BT, ignore_index=-100, reduction="none"
+    )
+    counted_BT = labels_BT != -100
+    return (token_losses_BT * counted_BT).sum(1) / counted_BT.sum(1)
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.lower().split())

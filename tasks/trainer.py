@@ -1,0 +1,245 @@
+"""The training process: carries one run from its row in the database to its end.
+
+Started as ``python -P -m rankscope.tasks.trainer RUN`` with its output going to the run's log file.
+"""
+
+import argparse
+import signal
+import time
+import traceback
+from pathlib import Path
+from types import FrameType
+
+import structlog
+import torch
+from sqlalchemy import Engine
+
+from rankscope.models.config import RunConfig
+from rankscope.models.data.contract import VqaPart
+from rankscope.models.events import (
+    Evaluated,
+    Event,
+    EvaluationKind,
+    EvaluationPart,
+    ParamsSampled,
+    RanksChanged,
+    Resumed,
+    RunStatus,
+    StatusChanged,
+)
+from rankscope.storage import history
+from rankscope.storage.artifacts import RunFolder
+from rankscope.storage.database import open_database
+from rankscope.storage.runs import begin_attempt, get_run
+from rankscope.storage.settings import Settings
+from rankscope.storage.sink import Sink
+from rankscope.tasks.build import Assembled, assemble, make_trainer
+from rankscope.tasks.callback import Request, RunCallback
+from rankscope.tasks.checkpoints import list_checkpoints, load_trained, read_checkpoint
+from rankscope.tasks.loop import RankTrainer, seed_everything
+from rankscope.tasks.scoring import exact_match
+
+log = structlog.get_logger()
+
+LEASE_S = 30.0
+"""How long a silent training process is still taken for alive."""
+
+
+class RecordingFailed(RuntimeError):
+    """The database no longer takes what the run says."""
+
+
+class Training:
+    """One attempt at one run."""
+
+    def __init__(self, config: RunConfig, sink: Sink, folder: Path, *, attempt: int) -> None:
+        self._config = config
+        self._sink = sink
+        self._checkpoints = folder / "checkpoints"
+        self._attempt = attempt
+        self._step = 0
+        self._signalled = False
+        self._assembled: Assembled | None = None
+
+    def stop_on(self, *signals: signal.Signals) -> None:
+        """Treat these signals as a request to stop at the next step, state saved."""
+
+        def remember(_number: int, _frame: FrameType | None) -> None:
+            self._signalled = True
+
+        for one in signals:
+            signal.signal(one, remember)
+
+    def run(self, *, is_scored_before: bool) -> RunStatus:
+        """Train to the end or to a request to stop."""
+        config = self._config
+        self._say("starting", "loading model and data")
+        seed_everything(config.seed)
+        assembled = self._assembled = assemble(config, self._emit)
+        callback = RunCallback(
+            config,
+            assembled.inventory,
+            emit=self._emit,
+            requested=self._requested,
+            score_validation=self._score_validation,
+        )
+        trainer = make_trainer(config, assembled, self._checkpoints, callback)
+        checkpoints = list_checkpoints(self._checkpoints)
+        if self._attempt > 1:
+            self._step = int(checkpoints[-1].name.removeprefix("step-")) if checkpoints else 0
+            self._emit(
+                Resumed(
+                    step=self._step,
+                    time=time.time(),
+                    attempt=self._attempt,
+                    from_start=not checkpoints,
+                )
+            )
+        if not is_scored_before or not checkpoints:
+            self._score("test", "before", self._test_part())
+        if not checkpoints:
+            self._tell_start()
+            if assembled.steering:
+                assembled.steering.decide(0, None, None)
+        self._say("running", "training")
+        self._train(trainer, checkpoints[-1] if checkpoints else None)
+        if callback.was_stopped:
+            return "stopped"
+        self._step = config.training.steps
+        self._score("test", "after", self._test_part())
+        if config.evaluation.shuffled_images:
+            part = self._test_part().shuffled_images(config.seed)
+            self._score("test", "shuffled_images", part)
+        return "done"
+
+    def _tell_start(self) -> None:
+        """The parameters and, where there are ranks, the allocation that the run starts from."""
+        tuning, now = self._built.tuning, time.time()
+        live_params, ranks = tuning.live_params(), tuning.ranks()
+        self._emit(ParamsSampled(step=0, time=now, live_params=live_params, sample=0))
+        if ranks:
+            self._emit(
+                RanksChanged(
+                    step=0,
+                    time=now,
+                    ranks=ranks,
+                    cause="start",
+                    moved_params=0,
+                    live_params=live_params,
+                )
+            )
+
+    def _emit(self, event: Event) -> None:
+        self._step = event.step
+        self._sink.emit(event)
+
+    def _train(self, trainer: RankTrainer, checkpoint: Path | None) -> None:
+        if checkpoint and self._step >= self._config.training.steps:
+            state, tensors = read_checkpoint(checkpoint, self._config.hash())
+            load_trained(self._built.tuning, state, tensors)
+        else:
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+
+    def _requested(self) -> Request | None:
+        if self._sink.failure is not None:
+            raise RecordingFailed(str(self._sink.failure)) from self._sink.failure
+        return "stop" if self._signalled else self._sink.take_request()
+
+    def _score_validation(self, step: int) -> None:
+        self._step = step
+        part = self._built.splits.validation.head(self._config.evaluation.validation_items)
+        self._score("validation", "during", part, quiet=True)
+
+    def _test_part(self) -> VqaPart:
+        test, items = self._built.splits.test, self._config.evaluation.test_items
+        return test if items is None else test.head(items)
+
+    def _score(
+        self, part: EvaluationPart, when: EvaluationKind, items: VqaPart, *, quiet: bool = False
+    ) -> None:
+        if not quiet:
+            self._say("running", f"scoring {len(items):,} {part} items ({when.replace('_', ' ')})")
+        started_s = time.perf_counter()
+        score = exact_match(
+            self._built.tuning.model,
+            self._built.vlm,
+            items,
+            batch_size=self._config.evaluation.batch_size,
+        )
+        self._emit(
+            Evaluated(
+                step=self._step,
+                time=time.time(),
+                part=part,
+                when=when,
+                accuracy=score.accuracy,
+                accuracy_by_skill=score.accuracy_by_skill,
+                correct=tuple(score.correct_N.tolist()),
+                duration_s=time.perf_counter() - started_s,
+            )
+        )
+        log.info("scored", part=part, when=when, step=self._step, accuracy=round(score.accuracy, 4))
+
+    @property
+    def step(self) -> int:
+        """Optimizer steps done, as far as this attempt has told."""
+        return self._step
+
+    @property
+    def _built(self) -> Assembled:
+        assert self._assembled is not None
+        return self._assembled
+
+    def _say(self, status: RunStatus, reason: str) -> None:
+        log.info(status, reason=reason, step=self._step)
+        self._emit(
+            StatusChanged(step=self._step, time=time.time(), status=status, reason=reason)
+        )
+
+
+def train(engine: Engine, settings: Settings, run_id: str) -> RunStatus:
+    """Carry one run to its end and record how it ended.
+
+    This is the one place that catches broadly: whatever goes wrong, the run says so and nothing recorded is lost.
+    """
+    run = get_run(engine, run_id)
+    attempt = begin_attempt(engine, run_id, worker_id=None, lease_s=LEASE_S)
+    sink = Sink(engine, run_id, attempt, run.inventory, lease_s=LEASE_S)
+    folder = RunFolder(settings, run_id)
+    training = Training(run.config, sink, folder.path, attempt=attempt)
+    training.stop_on(signal.SIGTERM, signal.SIGINT)
+    reason = ""
+    try:
+        is_scored = history.has_score(engine, run_id, part="test", when="before")
+        status = training.run(is_scored_before=is_scored)
+    except Exception as error:  # noqa: BLE001 - see the docstring
+        status, reason = "failed", _one_line(error)
+        log.error("failed", reason=reason)
+        traceback.print_exc()
+    sink.emit(StatusChanged(step=training.step, time=time.time(), status=status, reason=reason))
+    sink.close()
+    log.info(status, reason=reason)
+    return status
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return f"out of memory; lower training.batch_size ({text})"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}; free disk space and resume"
+    return text
+
+
+def main() -> int:
+    """Exit status 0 when the run is done or was stopped as asked, 1 when it failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", help="id of the run")
+    run_id = parser.parse_args().run
+    settings = Settings()
+    engine = open_database(settings.database_url)
+    return 1 if train(engine, settings, run_id) == "failed" else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
