@@ -1,0 +1,121 @@
+"""Write the adapters as a plain PEFT adapter and prove that it loads to the same function."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from rankscope.models.lora.elastic import ElasticLora
+from rankscope.models.lora.naming import alpha_pattern, exact_targets, rank_pattern
+
+
+def export(elastic: ElasticLora, directory: Path, *, base_model_name: str) -> None:
+    """Write the adapters as they are now; the live model is only read.
+
+    Args:
+        elastic: The adapters.
+        directory: Where to write; made if missing.
+        base_model_name: Hub id or path that the config names as its base model.
+
+    Raises:
+        ValueError: If every module has rank 0: peft has no empty adapter.
+    """
+    write_adapter(
+        directory,
+        {name: elastic.parameters_of(name) for name in elastic.ranks()},
+        scale=elastic.scale,
+        module_names=elastic.layers.module_names,
+        base_model_name=base_model_name,
+    )
+
+
+def write_adapter(
+    directory: Path,
+    factors: Mapping[str, tuple[Tensor, Tensor]],
+    *,
+    scale: float,
+    module_names: Iterable[str],
+    base_model_name: str,
+) -> None:
+    """Write ``adapter_config.json`` and ``adapter_model.safetensors``.
+
+    Modules of rank 0 are left out. The most frequent rank is the config's ``r``, the others are
+    named in ``rank_pattern`` and ``alpha_pattern``: an adapter of equal ranks has no patterns.
+
+    Args:
+        directory: Where to write; made if missing.
+        factors: Per module A (R x d_in) and B (d_out x R).
+        scale: Factor s in y = W x + s B A x.
+        module_names: Full paths of every module of the base model.
+        base_model_name: Hub id or path that the config names as its base model.
+
+    Raises:
+        ValueError: If every module has rank 0: peft has no empty adapter.
+
+    Source: ALGORITHMS 2.1 (anchored keys), 3.4 (alpha = s r).
+    """
+    ranks = {name: a.shape[0] for name, (a, _) in factors.items() if a.shape[0] > 0}
+    if not ranks:
+        raise ValueError(
+            "an exported adapter must have a module of rank 1 or more, got rank 0 everywhere; "
+            "use the base model as it is"
+        )
+    counts = Counter(ranks.values())
+    usual = max(counts, key=lambda rank: (counts[rank], rank))
+    unusual = {name: rank for name, rank in ranks.items() if rank != usual}
+    config = LoraConfig(
+        r=usual,
+        lora_alpha=scale * usual,  # type: ignore[arg-type]  # a float survives saving
+        lora_dropout=0.0,
+        target_modules=exact_targets(ranks, module_names),
+        rank_pattern=dict(rank_pattern(unusual)),
+        alpha_pattern=dict(alpha_pattern(unusual, scale)),
+        base_model_name_or_path=base_model_name,
+        inference_mode=True,
+    )
+    tensors = {}
+    for name in ranks:
+        for factor, tensor in zip(("lora_A", "lora_B"), factors[name], strict=True):
+            tensors[f"base_model.model.{name}.{factor}.weight"] = tensor.detach().cpu().contiguous()
+    directory.mkdir(parents=True, exist_ok=True)
+    config.save_pretrained(str(directory))
+    save_file(tensors, directory / "adapter_model.safetensors", metadata={"format": "pt"})
+
+
+def proved_export(
+    elastic: ElasticLora,
+    directory: Path,
+    *,
+    base_model_name: str,
+    fresh_base: Callable[[], nn.Module],
+    batch: Mapping[str, Tensor],
+) -> float:
+    """Export, load with peft onto a fresh base model and compare the logits of both.
+
+    Args:
+        elastic: The adapters.
+        directory: Where to write.
+        base_model_name: Hub id or path that the config names as its base model.
+        fresh_base: Makes the base model without adapters, with whatever else was trained beside
+            them (a projector).
+        batch: Keyword arguments of one forward pass whose result has ``logits``.
+
+    Returns:
+        The largest absolute difference of the logits, both models in evaluation mode.
+    """
+    export(elastic, directory, base_model_name=base_model_name)
+    live = elastic.peft_model
+    device = next(live.parameters()).device
+    loaded = PeftModel.from_pretrained(fresh_base(), str(directory)).to(device)
+    was_training = live.training
+    try:
+        with torch.no_grad():
+            expected = live.eval()(**batch).logits
+            got = loaded.eval()(**batch).logits
+    finally:
+        live.train(was_training)
+    return float((expected - got).abs().max())

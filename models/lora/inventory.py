@@ -1,0 +1,66 @@
+"""List the linear modules of a model that an adapter can sit on."""
+
+import re
+from collections.abc import Iterator
+
+from torch import nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
+
+from rankscope.models.inventory import AdaptableModule, Inventory, Linears, Part
+
+_VISION = frozenset({"vision_tower", "vision_model", "visual"})
+_PROJECTOR = frozenset({"projector", "multi_modal_projector", "mm_projector", "connector"})
+_LAYER = re.compile(r"(?:^|\.)(?:layers|blocks|h|encoder\.layer)\.(\d+)(?:\.|$)")
+
+
+def find_modules(model: nn.Module, targets: str, parts: frozenset[Part]) -> Inventory:
+    """The linears of a base model that a run adapts; see `Linears.select` for the rules.
+
+    Raises:
+        ValueError: If ``targets`` is no regular expression or matches nothing in ``parts``.
+    """
+    return list_linears(model).select(targets, parts)
+
+
+def list_linears(model: nn.Module) -> Linears:
+    """Every linear of a base model outside heads and embeddings, in model order.
+
+    Only shapes are read, so the meta device will do.
+    """
+    total_params = sum(p.numel() for p in model.parameters())
+    return Linears(modules=tuple(_adaptable(model)), total_params=total_params)
+
+
+def place_of(name: str) -> tuple[Part, int | None]:
+    """Part and layer that a module's path tells; no layer outside a stack of layers.
+
+    The outermost telling component decides on the part.
+    """
+    found = _LAYER.search(name)
+    layer = int(found.group(1)) if found else None
+    for component in name.split("."):
+        if component in _VISION:
+            return "vision", layer
+        if component in _PROJECTOR:
+            return "projector", layer
+    return "language", layer
+
+
+def _adaptable(model: nn.Module) -> Iterator[AdaptableModule]:
+    for name, module in model.named_modules():
+        # nn.MultiheadAttention reads its out_proj's weight without calling the module: an adapter
+        # there would be trained by nothing.
+        if not isinstance(module, nn.Linear) or isinstance(module, NonDynamicallyQuantizableLinear):
+            continue
+        components = name.split(".")
+        if any(part == "lm_head" or "embed" in part for part in components):
+            continue
+        part, layer = place_of(name)
+        yield AdaptableModule(
+            name=name,
+            part=part,
+            layer=layer or 0,
+            type=components[-1],
+            d_in=module.in_features,
+            d_out=module.out_features,
+        )

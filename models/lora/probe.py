@@ -1,0 +1,184 @@
+"""The signal in every base weight's gradient, measured on single items without storing them.
+
+Shapes: N items of a batch, T tokens, O outputs (d_out), I inputs (d_in).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from rankscope.models.lora.elastic import ElasticLora
+
+Batch = Mapping[str, Tensor]
+
+
+def gradient_energy(
+    model: ElasticLora | nn.Module,
+    names: Sequence[str],
+    batches: Sequence[Batch],
+    *,
+    max_elements: int = 2**28,
+) -> dict[str, float]:
+    """Adafactor-normalised energy of the mean gradient of each base weight.
+
+    With G_i the gradient of item i's loss with respect to a module's base weight (at the present
+    adapters), Gbar its mean over items and V = row x column / total the rank-1 fit of the mean of
+    G_i^2, the energy is the sum of Gbar^2 / V: the squared length of the first step Adafactor would
+    take. It lies between about d_in d_out / num_items (items pull in unrelated directions) and d_in
+    d_out (all items agree), whatever the scale of the loss. Entries whose row or column never got a
+    gradient count 0.
+
+    The mean of G_i^2 / V over items would be useless: it is d_in d_out for every module whose
+    E[G^2] is of rank 1, and measures only the misfit of V elsewhere.
+
+    Every module's G_i is made from its input and its output's gradient for one item at a time; the
+    sums of one group of modules are kept at once and each group costs one pass over the batches.
+
+    Args:
+        model: Adapters, or a bare model; ``model(**batch).loss`` is the mean loss of a batch (where
+            it is a mean over tokens, items weigh by their tokens). Its mode and its parameters' own
+            gradients are left as they were.
+        names: Full paths of the modules in the base model.
+        batches: Batches whose tensors all have items along their first axis.
+        max_elements: Gradient entries kept at once (float32: 2**28 is 1 GiB).
+
+    Raises:
+        ValueError: If there is no batch, or a module sees rows that cannot be dealt out to items.
+
+    Source: ALGORITHMS 3.3's hooks; Adafactor (Shazeer & Stern 2018, arXiv 1804.04235, Algorithm 4);
+        RANK_SPIKE_2 section 3.
+    """
+    if not batches:
+        raise ValueError("gradient energy needs at least one batch, got none; give probe items")
+    module, linears = _base_linears(model, names)
+    num_items = sum(_num_items(batch) for batch in batches)
+    was_training = module.training
+    energy: dict[str, float] = {}
+    try:
+        module.eval()
+        for group in _groups(linears, max_elements):
+            sums = {name: _GradientSums(linear) for name, linear in group.items()}
+            for batch in batches:
+                _add_batch(module, group, sums, batch)
+            energy |= {name: one.energy(num_items) for name, one in sums.items()}
+    finally:
+        module.train(was_training)
+    return {name: energy[name] for name in names}
+
+
+class _GradientSums:
+    """Running sums over items of one module's gradient and of its squares by row and column."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        weight = linear.weight
+        # float32 at least: squares of half-precision gradients underflow.
+        dtype = torch.promote_types(weight.dtype, torch.float32)
+        self._sum_OI = torch.zeros(weight.shape, device=weight.device, dtype=dtype)
+        self._row_O = torch.zeros(weight.shape[0], device=weight.device, dtype=torch.float64)
+        self._column_I = torch.zeros(weight.shape[1], device=weight.device, dtype=torch.float64)
+
+    def add(self, delta_NTO: Tensor, input_NTI: Tensor) -> None:
+        """Add a batch from the gradient of the module's output and its input."""
+        for delta_TO, input_TI in zip(delta_NTO, input_NTI, strict=True):
+            gradient_OI = delta_TO.to(self._sum_OI.dtype).T @ input_TI.to(self._sum_OI.dtype)
+            self._sum_OI += gradient_OI
+            squared_OI = gradient_OI.square().double()
+            self._row_O += squared_OI.sum(dim=1)
+            self._column_I += squared_OI.sum(dim=0)
+
+    def energy(self, num_items: int) -> float:
+        """Sum of Gbar^2 / V over the entries that got a gradient."""
+        total = self._row_O.sum()
+        if total == 0:
+            return 0.0
+        # Gbar^2 / V = (sum^2 / n^2) / (row column / (total n)); dividing each by the total first
+        # keeps the fourth powers of small gradients in range.
+        weight_O = torch.where(self._row_O > 0, total / self._row_O, 0.0)
+        weight_I = torch.where(self._column_I > 0, total / self._column_I, 0.0)
+        return float(weight_O @ (self._sum_OI.double().square() / total) @ weight_I) / num_items
+
+
+class _Tape:
+    """Inputs and outputs of linears as one forward pass goes by."""
+
+    def __init__(self) -> None:
+        self.inputs: dict[str, list[Tensor]] = {}
+        self.outputs: dict[str, list[Tensor]] = {}
+
+    def record(self, name: str, linear: nn.Linear) -> RemovableHandle:
+        """Record every call of a linear under a name until the handle is removed."""
+
+        def keep(_: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+            # Below the first trainable tensor outputs need no gradient by themselves.
+            watched = output if output.requires_grad else output.detach().requires_grad_()
+            self.inputs.setdefault(name, []).append(args[0].detach())
+            self.outputs.setdefault(name, []).append(watched)
+            return watched
+
+        return linear.register_forward_hook(keep)
+
+
+def _add_batch(
+    module: nn.Module,
+    group: Mapping[str, nn.Linear],
+    sums: Mapping[str, _GradientSums],
+    batch: Batch,
+) -> None:
+    """One forward and backward pass; the parameters' own gradients are not touched."""
+    num_items = _num_items(batch)
+    tape = _Tape()
+    with ExitStack() as hooks, torch.enable_grad():
+        for name, linear in group.items():
+            hooks.enter_context(tape.record(name, linear))
+        loss: Tensor = module(**batch).loss
+        outputs = [output for name in tape.outputs for output in tape.outputs[name]]
+        deltas = iter(torch.autograd.grad(loss, outputs, allow_unused=True))
+    for name, inputs in tape.inputs.items():
+        calls = [(next(deltas), x) for x in inputs]
+        used = [(d, x) for d, x in calls if d is not None]
+        if used:
+            delta_NTO = torch.cat([_by_item(name, d, num_items) for d, _ in used], dim=1)
+            input_NTI = torch.cat([_by_item(name, x, num_items) for _, x in used], dim=1)
+            # A mean over the batch divides every item's gradient by its size.
+            sums[name].add(delta_NTO * num_items, input_NTI)
+
+
+def _num_items(batch: Batch) -> int:
+    return next(iter(batch.values())).shape[0]
+
+
+def _by_item(name: str, rows: Tensor, num_items: int) -> Tensor:
+    """Deal rows (items outermost) out to items: N x T x features."""
+    if rows.shape[0] % num_items:
+        raise ValueError(
+            f"{name} must see its batch's {num_items} items along the first axis, got "
+            f"{rows.shape[0]} rows; probe with batches of one item"
+        )
+    return rows.reshape(num_items, -1, rows.shape[-1])
+
+
+def _base_linears(
+    model: ElasticLora | nn.Module, names: Sequence[str]
+) -> tuple[nn.Module, dict[str, nn.Linear]]:
+    """The module to run and the linears that hold the base weights."""
+    if isinstance(model, ElasticLora):
+        return model.peft_model, {name: model.base_linear(name) for name in names}
+    return model, {name: cast("nn.Linear", model.get_submodule(name)) for name in names}
+
+
+def _groups(linears: Mapping[str, nn.Linear], max_elements: int) -> Iterator[dict[str, nn.Linear]]:
+    """Split in order into groups of at most ``max_elements`` weights, one module at least."""
+    group: dict[str, nn.Linear] = {}
+    size = 0
+    for name, linear in linears.items():
+        if group and size + linear.weight.numel() > max_elements:
+            yield group
+            group, size = {}, 0
+        group[name] = linear
+        size += linear.weight.numel()
+    if group:
+        yield group
