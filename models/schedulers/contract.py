@@ -22,7 +22,7 @@ MAX_MEASURE_ROUNDS = 8
 Statistic = Literal["saliency"]
 """A running statistic the training shell can collect; a planner names what it needs and pays for nothing else.
 
-``saliency``: per component k, the exponential mean of |s b_k . dB_k|, the first-order change of the training loss
+``saliency``: per component k, the exponential mean of |b_k . dB_k|, the first-order change of the training loss
 when the component is removed (ALGORITHMS 3.1), in loss units.
 """
 
@@ -37,7 +37,9 @@ class ModuleState(AdaptableModule):
     rank: int = Field(ge=0)
     min_rank: int = Field(ge=0)
     max_rank: int = Field(ge=0)
-    pinned: bool = Field(False, description="A pinned module keeps its rank; min_rank == max_rank == rank.")
+    pinned: bool = Field(
+        False, description="A pinned module keeps its rank; min_rank == max_rank == rank."
+    )
     saliency: tuple[float, ...] | None = Field(
         None, description="Per component, loss units; None where the planner did not ask for it."
     )
@@ -76,9 +78,7 @@ class GradientEnergy(_Frozen):
     num_items: int = Field(ge=1)
 
 
-MeasurementRequest = Annotated[
-    KnockOut | ProbeLoss | GradientEnergy, Field(discriminator="kind")
-]
+MeasurementRequest = Annotated[KnockOut | ProbeLoss | GradientEnergy, Field(discriminator="kind")]
 
 
 class KnockOutResult(_Frozen):
@@ -118,9 +118,12 @@ class View(_Frozen):
     budget: int = Field(ge=0, description="Adapter parameters that must never be exceeded.")
     seed: int = Field(ge=0, description="The run's seed, for planners that draw.")
     modules: tuple[ModuleState, ...]
-    train_loss: float | None = Field(None, description="Exponential mean of the training loss (nats).")
+    train_loss: float | None = Field(
+        None, description="Exponential mean of the training loss (nats)."
+    )
     measurements: tuple[MeasurementResult, ...] = Field(
-        (), description="Answers to this decision's Measure, in the order asked; empty at the first call."
+        (),
+        description="Answers to this decision's Measure, in the order asked; empty at the first call.",
     )
 
 
@@ -137,10 +140,16 @@ class Keep(_Frozen):
 
     kind: Literal["keep"] = "keep"
     reason: str
-    predicted_gain: float | None = Field(None, description="Of the best move that was turned down (nats).")
+    predicted_gain: float | None = Field(
+        None, description="Of the best move that was turned down (nats)."
+    )
     predicted_gain_sd: float | None = None
-    threshold: float | None = Field(None, description="What the gain would have had to exceed (nats).")
-    realised_gain: float | None = Field(None, description="Measured effect of the previous move (nats).")
+    threshold: float | None = Field(
+        None, description="What the gain would have had to exceed (nats)."
+    )
+    realised_gain: float | None = Field(
+        None, description="Measured effect of the previous move (nats)."
+    )
 
 
 class Apply(_Frozen):
@@ -150,13 +159,18 @@ class Apply(_Frozen):
     ranks: dict[str, int]
     reasons: dict[str, Reason] = Field(default_factory=dict)
     lr_factors: dict[str, float] | None = Field(
-        None, description="Per module, multiplies the configured learning rate; None leaves the factors as they are."
+        None,
+        description="Per module, multiplies the configured learning rate; None leaves the factors as they are.",
     )
     reason: str
-    predicted_gain: float | None = Field(None, description="Of the whole move (nats of probe loss).")
+    predicted_gain: float | None = Field(
+        None, description="Of the whole move (nats of probe loss)."
+    )
     predicted_gain_sd: float | None = None
     threshold: float | None = None
-    realised_gain: float | None = Field(None, description="Measured effect of the previous move (nats).")
+    realised_gain: float | None = Field(
+        None, description="Measured effect of the previous move (nats)."
+    )
 
 
 class Measure(_Frozen):

@@ -1,0 +1,27 @@
+"""The schedulers there are; a new one is one file and one name here."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from rankscope.models.schedulers.adalora import AdaLora
+from rankscope.models.schedulers.contract import RankPlanner
+from rankscope.models.schedulers.full import Full
+from rankscope.models.schedulers.gradient import Gradient
+from rankscope.models.schedulers.hydra import Hydra
+from rankscope.models.schedulers.random_ranks import RandomRanks
+from rankscope.models.schedulers.static import Static
+from rankscope.models.schedulers.uniform import Uniform
+
+AnyPlanner = Annotated[
+    Uniform | RandomRanks | Static | Gradient | Hydra, Field(discriminator="kind")
+]
+"""What decides ranks through the one contract and never exceeds the budget."""
+
+AnyScheduler = Annotated[
+    Uniform | RandomRanks | Static | Gradient | Hydra | AdaLora | Full,
+    Field(discriminator="kind"),
+]
+"""What a run may be configured with; the last two train by themselves and exceed the budget."""
+
+PLANNERS: tuple[type[RankPlanner], ...] = (Uniform, RandomRanks, Static, Gradient, Hydra)

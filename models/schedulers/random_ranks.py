@@ -1,0 +1,71 @@
+"""Ranks drawn at random: how far an allocation gets by luck alone.
+
+Shape letters: M modules.
+"""
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+from typing_extensions import override
+
+from rankscope.models.inventory import IntArray
+from rankscope.models.schedulers.allocation import (
+    bounds_of,
+    check_bounds,
+    costs_of,
+    in_order,
+)
+from rankscope.models.schedulers.contract import (
+    Apply,
+    Decision,
+    Memory,
+    RankPlanner,
+    Reason,
+    View,
+)
+
+
+class RandomRanks(RankPlanner):
+    """Share the budget at random, uniformly on the simplex; single ranks use up the rest.
+
+    Several draws with the same run seed differ in nothing but the ranks.
+    """
+
+    kind: Literal["random"] = "random"
+    draw: int = Field(
+        0, ge=0, lt=2**32, description="Number of the draw; another one, other ranks."
+    )
+
+    @override
+    def plan(self, view: View, memory: Memory) -> tuple[Decision, Memory]:
+        modules = in_order(view.modules)
+        low_M, high_M = bounds_of(modules)
+        rng = np.random.default_rng([view.seed, self.draw])
+        ranks_M = _draw(costs_of(modules), view.budget, low_M, high_M, rng)
+        ranks = {m.name: int(r) for m, r in zip(modules, ranks_M, strict=True)}
+        reason = Reason(text=f"drawn at random (draw {self.draw}, seed {view.seed})")
+        return Apply(ranks=ranks, reasons=dict.fromkeys(ranks, reason), reason=reason.text), memory
+
+
+def _draw(
+    costs_M: IntArray, budget: int, low_M: IntArray, high_M: IntArray, rng: np.random.Generator
+) -> IntArray:
+    """ranks_M within the bounds; no further rank fits the budget."""
+    check_bounds(costs_M, budget, low_M, high_M)
+    free = budget - int(costs_M @ low_M)
+    # Flat on the simplex (Dirichlet with all parameters 1), by normalised exponentials.
+    weights_M = rng.exponential(size=costs_M.size)
+    whole_M = np.floor(free * weights_M / weights_M.sum() / costs_M).astype(np.int64)
+    ranks_M: IntArray = np.minimum(low_M + whole_M, high_M)
+    left = budget - int(costs_M @ ranks_M)
+    open_M = rng.permutation(costs_M.size)
+    while open_M.size:
+        fitting = []
+        for row in open_M:
+            if costs_M[row] <= left and ranks_M[row] < high_M[row]:
+                ranks_M[row] += 1
+                left -= int(costs_M[row])
+                fitting.append(row)
+        open_M = rng.permutation(fitting)
+    return ranks_M

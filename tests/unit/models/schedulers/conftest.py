@@ -1,0 +1,104 @@
+"""A fake training shell and a small inventory, shared by the scheduler tests."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import pytest
+
+from rankscope.models.schedulers.allocation import uniform_ranks
+from rankscope.models.schedulers.contract import (
+    Apply,
+    Decision,
+    Measure,
+    MeasurementRequest,
+    MeasurementResult,
+    Memory,
+    ModuleState,
+    RankPlanner,
+    View,
+)
+
+EMBEDDED_TYPES = {
+    "q_proj": 128,
+    "k_proj": 128,
+    "v_proj": 128,
+    "o_proj": 128,
+    "gate_proj": 256,
+    "up_proj": 256,
+    "down_proj": 256,
+}
+"""Types of the embedded model's language layers with their other dimension beside 128."""
+
+Answer = Callable[[View, MeasurementRequest], MeasurementResult]
+
+
+class Decided(NamedTuple):
+    """One call of ``plan`` that was no question, with what the planner had seen."""
+
+    view: View
+    memory: Memory
+    decision: Decision
+
+
+@pytest.fixture(scope="session")
+def embedded() -> tuple[ModuleState, ...]:
+    """42 modules of 6 layers and 7 types at rank 1, as in the embedded model."""
+    return tuple(
+        ModuleState(
+            name=f"model.layers.{layer}.{'mlp' if width == 256 else 'self_attn'}.{kind}",
+            part="language",
+            layer=layer,
+            type=kind,
+            d_in=128,
+            d_out=width,
+            rank=1,
+            min_rank=0,
+            max_rank=16,
+        )
+        for layer in range(6)
+        for kind, width in EMBEDDED_TYPES.items()
+    )
+
+
+@pytest.fixture(scope="session")
+def drive() -> Callable[..., list[Decided]]:
+    """Run a planner over all its decision steps; measurements come from ``answer``."""
+
+    def run(
+        planner: RankPlanner,
+        modules: Sequence[ModuleState],
+        budget: int,
+        answer: Answer,
+        num_steps: int = 100,
+    ) -> list[Decided]:
+        start = uniform_ranks(modules, budget)
+        modules = [m.model_copy(update={"rank": start[m.name]}) for m in modules]
+        memory: Memory = {}
+        decided = []
+        for step in planner.decision_steps(num_steps):
+            view = View(
+                step=step,
+                num_steps=num_steps,
+                budget=budget,
+                seed=0,
+                modules=tuple(modules),
+                train_loss=3.0 - step / num_steps if step else None,
+            )
+            for _ in range(4):
+                before = memory
+                decision, memory = planner.plan(view, before)
+                memory = json.loads(json.dumps(memory, allow_nan=False))
+                if not isinstance(decision, Measure):
+                    break
+                results = tuple(answer(view, request) for request in decision.requests)
+                view = view.model_copy(update={"measurements": view.measurements + results})
+            decided.append(Decided(view, before, decision))
+            if isinstance(decision, Apply):
+                ranks = decision.ranks
+                modules = [
+                    m.model_copy(update={"rank": ranks.get(m.name, m.rank)}) for m in modules
+                ]
+        return decided
+
+    return run

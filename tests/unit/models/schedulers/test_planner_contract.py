@@ -1,0 +1,208 @@
+"""What every planner keeps, whatever the model, the budget and the measurements."""
+
+import copy
+import json
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from rankscope.models.schedulers import PLANNERS, AnyPlanner, AnyScheduler
+from rankscope.models.schedulers.contract import (
+    Apply,
+    GradientEnergyResult,
+    Keep,
+    KnockOut,
+    KnockOutResult,
+    Measure,
+    MeasurementRequest,
+    MeasurementResult,
+    ModuleState,
+    ProbeLossResult,
+    RankPlanner,
+    View,
+)
+
+Drive = Callable[..., list[Any]]
+
+EVERY_PLANNER = pytest.mark.parametrize(
+    "planner", [t.model_validate({}) for t in PLANNERS], ids=lambda p: p.kind
+)
+
+
+@st.composite
+def inventories(draw: st.DrawFn) -> tuple[ModuleState, ...]:
+    """Language layers with an MLP, perhaps a vision tower; uneven bounds, pinned modules."""
+    parts = [("language", draw(st.integers(1, 4)), ["q_proj", "up_proj", "down_proj"])]
+    if draw(st.booleans()):
+        parts.append(("vision", draw(st.integers(1, 2)), ["fc1", "out_proj"]))
+    modules = []
+    for part, num_layers, types in parts:
+        for layer in range(num_layers):
+            for kind in types:
+                low = draw(st.sampled_from([0, 0, 0, 1, 2]))
+                high = low + draw(st.integers(0, 6))
+                pinned = draw(st.sampled_from([False] * 7 + [True]))
+                rank = draw(st.integers(low, high))
+                modules.append(
+                    ModuleState(
+                        name=f"{part}.{layer}.{kind}",
+                        part=part,
+                        layer=layer,
+                        type=kind,
+                        d_in=draw(st.sampled_from([3, 8, 64])),
+                        d_out=draw(st.sampled_from([5, 8, 128])),
+                        rank=rank,
+                        min_rank=rank if pinned else low,
+                        max_rank=rank if pinned else high,
+                        pinned=pinned,
+                    )
+                )
+    return tuple(modules)
+
+
+@st.composite
+def settings_of_a_run(draw: st.DrawFn) -> tuple[tuple[ModuleState, ...], int, int]:
+    """Modules, a budget that at least carries the minimum ranks, and a seed for the answers."""
+    modules = draw(inventories())
+    least = sum(m.cost * m.min_rank for m in modules)
+    most = sum(m.cost * m.max_rank for m in modules)
+    return modules, draw(st.integers(least, most + 50)), draw(st.integers(0, 2**16))
+
+
+def answers(seed: int) -> Callable[[View, MeasurementRequest], MeasurementResult]:
+    """Plausible, silly, flat or broken results, by seed; equal for equal questions."""
+    spread = [0.0, 0.01, 1.0, 100.0, np.nan][seed % 5]
+
+    def answer(view: View, request: MeasurementRequest) -> MeasurementResult:
+        rng = np.random.default_rng([seed, view.step])
+        if isinstance(request, KnockOut):
+            rises = {name: float(spread * rng.normal()) for name in sorted(request.groups)}
+            noise = {name: float(abs(rng.normal()) / 100) for name in rises}
+            return KnockOutResult(loss=float(3 * rng.random()), rise=rises, rise_se=noise)
+        if request.kind == "gradient_energy":
+            names = sorted(m.name for m in view.modules)
+            energy = {name: float(spread * rng.random()) for name in names}
+            return GradientEnergyResult(energy=energy)
+        return ProbeLossResult(loss=float(rng.random()), loss_se=0.1)
+
+    return answer
+
+
+@EVERY_PLANNER
+@given(run=settings_of_a_run())
+@settings(max_examples=30, deadline=None)
+def test_ranks_never_leave_the_budget_or_the_bounds_and_only_known_modules_are_named(
+    planner: RankPlanner,
+    drive: Drive,
+    run: tuple[tuple[ModuleState, ...], int, int],
+) -> None:
+    modules, budget, seed = run
+    for view, _, decision in drive(planner, modules, budget, answers(seed)):
+        if not isinstance(decision, Apply):
+            continue
+        known = {m.name: m for m in view.modules}
+        assert decision.ranks.keys() <= known.keys()
+        assert decision.reasons.keys() <= known.keys()
+        assert (decision.lr_factors or {}).keys() <= known.keys()
+        ranks = {name: decision.ranks.get(name, m.rank) for name, m in known.items()}
+        assert all(m.min_rank <= ranks[name] <= m.max_rank for name, m in known.items())
+        assert all(ranks[name] == m.rank for name, m in known.items() if m.pinned)
+        assert sum(m.cost * ranks[name] for name, m in known.items()) <= budget
+
+
+@EVERY_PLANNER
+@given(run=settings_of_a_run())
+@settings(max_examples=15, deadline=None)
+def test_at_most_three_questions_are_asked_before_a_decision(
+    planner: RankPlanner,
+    drive: Drive,
+    run: tuple[tuple[ModuleState, ...], int, int],
+) -> None:
+    modules, budget, seed = run
+    for view, _, decision in drive(planner, modules, budget, answers(seed)):
+        assert isinstance(decision, Apply | Keep)
+        assert len(view.measurements) <= 3
+
+
+@EVERY_PLANNER
+@given(run=settings_of_a_run(), order=st.randoms(use_true_random=False))
+@settings(max_examples=15, deadline=None)
+def test_a_decision_is_a_pure_function_that_ignores_the_order_of_modules(
+    planner: RankPlanner,
+    drive: Drive,
+    run: tuple[tuple[ModuleState, ...], int, int],
+    order: random.Random,
+) -> None:
+    modules, budget, seed = run
+    for view, memory, decision in drive(planner, modules, budget, answers(seed)):
+        untouched = copy.deepcopy(memory)
+        again, left = planner.plan(view, memory)
+        assert memory == untouched
+        shuffled = list(view.modules)
+        order.shuffle(shuffled)
+        other, other_left = planner.plan(
+            view.model_copy(update={"modules": tuple(shuffled)}), memory
+        )
+        assert again == decision == other
+        assert left == other_left
+
+
+@EVERY_PLANNER
+@given(run=settings_of_a_run())
+@settings(max_examples=15, deadline=None)
+def test_memory_and_decision_survive_json(
+    planner: RankPlanner,
+    drive: Drive,
+    run: tuple[tuple[ModuleState, ...], int, int],
+) -> None:
+    modules, budget, seed = run
+    for view, memory, decision in drive(planner, modules, budget, answers(seed)):
+        _, left = planner.plan(view, memory)
+        assert json.loads(json.dumps(left, allow_nan=False)) == left
+        assert type(decision).model_validate_json(decision.model_dump_json()) == decision
+
+
+@EVERY_PLANNER
+@given(num_steps=st.integers(1, 100_000))
+def test_decision_steps_ascend_within_the_run(planner: RankPlanner, num_steps: int) -> None:
+    steps = planner.decision_steps(num_steps)
+    assert list(steps) == sorted(set(steps))
+    assert steps[0] >= 0
+    assert steps[-1] <= num_steps
+
+
+@EVERY_PLANNER
+def test_questions_name_known_modules_once(
+    planner: RankPlanner, embedded: tuple[ModuleState, ...]
+) -> None:
+    for step in (0, 10):
+        view = View(step=step, num_steps=100, budget=13056, seed=0, modules=embedded)
+        decision, memory = planner.plan(view, {})
+        assert memory == {}
+        requests = decision.requests if isinstance(decision, Measure) else ()
+        for request in requests:
+            for members in request.groups.values() if isinstance(request, KnockOut) else ():
+                assert len(set(members)) == len(members) > 0
+                assert set(members) <= {m.name for m in embedded}
+
+
+@EVERY_PLANNER
+def test_the_kind_finds_the_planner_and_defaults_round_trip(
+    planner: RankPlanner,
+) -> None:
+    adapters: list[TypeAdapter[Any]] = [TypeAdapter(AnyPlanner), TypeAdapter(AnyScheduler)]
+    for adapter in adapters:
+        assert adapter.validate_python({"kind": planner.kind}) == planner
+        assert adapter.validate_json(planner.model_dump_json()) == planner
+
+
+@EVERY_PLANNER
+def test_every_setting_is_described(planner: RankPlanner) -> None:
+    settings_ = {k: f for k, f in type(planner).model_fields.items() if k != "kind"}
+    assert all(field.description for field in settings_.values())
