@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 
-import click
 import typer
 
 from rankscope.app.commands import compare, doctor, export, inspect, plan, replay, run
@@ -24,7 +23,6 @@ def build() -> typer.Typer:
             "Launch, watch and compare rank-scheduled LoRA fine-tunings of vision-language models "
             "at one parameter budget."
         ),
-        no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
     )
@@ -50,21 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(arguments: list[str]) -> int:
+    command = typer.main.get_command(build())
     try:
-        code = typer.main.get_command(build()).main(
-            arguments, prog_name="rankscope", standalone_mode=False
-        )
-    except click.exceptions.NoArgsIsHelpError as error:
-        err.print(error.format_message(), markup=False)
-        return BAD_INPUT
-    except click.UsageError as error:
-        return _refuse(error.format_message())
-    except (ConfigError, StorageError) as error:
+        code = command.main(arguments or ["--help"], prog_name="rankscope", standalone_mode=False)
+    except (ConfigError, StorageError, typer.TyperException) as error:
         return _refuse(str(error))
     except JobFailed as error:
         err.print(f"error: {error}", markup=False)
         return FAILED
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     return code if isinstance(code, int) else DONE
 

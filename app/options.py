@@ -8,7 +8,9 @@ import typer
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="A run's configuration.")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, for instance optimizer.lr=0.02."),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Override a key, for instance optimizer.lr=0.02."
+    ),
 ]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")

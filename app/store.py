@@ -1,4 +1,4 @@
-"""The database as a command finds it: reachable, of this version's schema, without dead runs taken for live."""
+"""The database as a command finds it: of this version's schema, dead runs closed."""
 
 from datetime import UTC, datetime
 

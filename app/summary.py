@@ -18,7 +18,10 @@ def print_summary(summary: RunSummary) -> None:
             ["at the end", count(summary.final_params)],
             ["decisions", f"{summary.decisions}, {summary.rank_events} of them moved ranks"],
             ["moved", f"{count(summary.params_moved)} parameters"],
-            ["time", f"{summary.wall_s or 0:,.1f} s, {summary.measurement_s:,.1f} s of it measuring"],
+            [
+                "time",
+                f"{summary.wall_s or 0:,.1f} s, {summary.measurement_s:,.1f} s of it measuring",
+            ],
         ],
     )
     out.print()

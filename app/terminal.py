@@ -1,8 +1,10 @@
 """How the command line speaks: results on stdout, progress and errors on stderr."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -11,7 +13,7 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def print_json(answer: Any) -> None:
+def print_json(answer: Mapping[str, Any]) -> None:
     """One JSON object as the last line of stdout, not wrapped and not coloured."""
     print(json.dumps(answer, separators=(",", ":"), default=str))  # noqa: T201
 
@@ -45,9 +47,16 @@ def percent(fraction: float | None) -> str:
     return "–" if fraction is None else f"{100 * fraction:.1f} %"
 
 
-def count(number: int | None) -> str:
+def count(number: float | None) -> str:
     """A whole number with thousands separated, or a dash."""
-    return "–" if number is None else f"{number:,}"
+    return "–" if number is None else f"{int(number):,}"
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table, missing values as None."""
+    columns = [str(column) for column in table.columns]
+    plain = table.astype(object).where(table.notna(), None)
+    return [dict(zip(columns, row, strict=True)) for row in plain.to_numpy().tolist()]
 
 
 def _is_figure(text: str) -> bool:

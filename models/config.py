@@ -1,4 +1,4 @@
-"""The one description of a run: form, YAML, command line, API body, database row and the trainer's input."""
+"""The one description of a run: form, YAML, command line, API body, row and trainer's input."""
 
 import hashlib
 import json
@@ -18,7 +18,8 @@ from pydantic import (
 
 from rankscope.models.data import AnyDataset
 from rankscope.models.inventory import Inventory, Part
-from rankscope.models.schedulers import AnyScheduler, Uniform
+from rankscope.models.schedulers import AnyScheduler
+from rankscope.models.schedulers.uniform import Uniform
 from rankscope.models.vlms import AnyVlm, EmbeddedVlm
 
 BYTES_PER_PARAM = 4
@@ -82,7 +83,10 @@ class LoraSettings(_Section):
         frozenset({"language"}), min_length=1, description="Parts of the model that get adapters."
     )
     scale: float = Field(
-        2.0, gt=0, le=256, description="s in W x + s B A x, constant whatever the rank (alpha / rank)."
+        2.0,
+        gt=0,
+        le=256,
+        description="s in W x + s B A x, constant whatever the rank (alpha / rank).",
     )
     min_rank: int = Field(0, ge=0, le=4096, description="Smallest rank of any module.")
     max_rank: int = Field(16, ge=1, le=4096, description="Largest rank of any module.")
@@ -131,9 +135,7 @@ class GeometricRates(_Section):
         return float(self.ratio ** (num_layers - 1 - layer))
 
 
-LayerRates = Annotated[
-    FlatRates | DampedEarlyRates | GeometricRates, Field(discriminator="kind")
-]
+LayerRates = Annotated[FlatRates | DampedEarlyRates | GeometricRates, Field(discriminator="kind")]
 
 
 class OptimizerSettings(_Section):
@@ -146,7 +148,9 @@ class OptimizerSettings(_Section):
     beta1: float = Field(0.9, ge=0, lt=1)
     beta2: float = Field(0.99, ge=0, lt=1)
     weight_decay: float = Field(0.0, ge=0, le=1)
-    max_grad_norm: float = Field(1.0, gt=0, le=1e6, description="Gradients are clipped to this norm.")
+    max_grad_norm: float = Field(
+        1.0, gt=0, le=1e6, description="Gradients are clipped to this norm."
+    )
 
 
 class TrainingSettings(_Section):
@@ -154,13 +158,21 @@ class TrainingSettings(_Section):
 
     steps: int = Field(150, ge=1, le=10_000_000, description="Optimizer steps.")
     batch_size: int = Field(16, ge=1, le=4096, description="Items per forward pass.")
-    accumulation_steps: int = Field(1, ge=1, le=4096, description="Forward passes per optimizer step.")
-    warmup_fraction: float = Field(
-        0.06, ge=0, lt=1, description="Share of the steps with a rising learning rate; then cosine to zero."
+    accumulation_steps: int = Field(
+        1, ge=1, le=4096, description="Forward passes per optimizer step."
     )
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="Number format of forward and backward.")
+    warmup_fraction: float = Field(
+        0.06,
+        ge=0,
+        lt=1,
+        description="Share of the steps with a rising learning rate; then cosine to zero.",
+    )
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="Number format of forward and backward."
+    )
     train_projector: bool = Field(
-        False, description="Train the projector in full beside the adapters; counted as other parameters."
+        False,
+        description="Train the projector in full beside the adapters; counted as other parameters.",
     )
 
 

@@ -12,9 +12,7 @@ from rankscope.models.schedulers.contract import (
     View,
 )
 
-RunStatus = Literal[
-    "queued", "starting", "running", "paused", "done", "failed", "stopped", "lost"
-]
+RunStatus = Literal["queued", "starting", "running", "paused", "done", "failed", "stopped", "lost"]
 OPEN_STATUSES: frozenset[RunStatus] = frozenset({"queued", "starting", "running", "paused"})
 """A run in one of these may still change; in any other it has ended."""
 
@@ -44,7 +42,9 @@ class StepDone(_Event):
     loss: float = Field(description="Mean training loss of the step (nats per answer token).")
     lr: float = Field(description="Learning rate before layer-wise factors.")
     grad_norm: float | None = Field(None, description="Before clipping.")
-    step_s: float = Field(ge=0, description="Wall-clock of the step, measurements and scores excluded.")
+    step_s: float = Field(
+        ge=0, description="Wall-clock of the step, measurements and scores excluded."
+    )
 
 
 class RanksChanged(_Event):
@@ -53,12 +53,12 @@ class RanksChanged(_Event):
     kind: Literal["ranks_changed"] = "ranks_changed"
     ranks: dict[str, int]
     cause: Literal["start", "scheduler", "observed", "resume"] = Field(
-        description="start: initial allocation; observed: a scheduler that trains its own ranks (AdaLoRA)."
+        description="start: initial allocation; observed: by a scheduler that trains itself."
     )
     moved_params: int = Field(ge=0, description="Half of the sum of |new - old| parameters.")
     live_params: int = Field(
         ge=0,
-        description="Adapter parameters after the change, from the tensors; observed: of the ranks kept.",
+        description="Adapter parameters after it, from the tensors; observed: of the ranks kept.",
     )
 
 
@@ -85,7 +85,9 @@ class ParamsSampled(_Event):
 
     kind: Literal["params_sampled"] = "params_sampled"
     live_params: int = Field(ge=0)
-    sample: int = Field(ge=0, description="Running number, so that several samples of one step keep their order.")
+    sample: int = Field(
+        ge=0, description="Running number, so that several samples of one step keep their order."
+    )
 
 
 class Evaluated(_Event):
@@ -113,7 +115,9 @@ class Resumed(_Event):
 
     kind: Literal["resumed"] = "resumed"
     attempt: int = Field(ge=1)
-    from_start: bool = Field(False, description="No checkpoint was left: everything is void, step 0 too.")
+    from_start: bool = Field(
+        False, description="No checkpoint was left: everything is void, step 0 too."
+    )
 
 
 class LogLine(_Event):

@@ -10,13 +10,13 @@ from rankscope.models.inventory import Inventory
 
 
 class FullTuning:
-    """The base weights of every adaptable module, trained in place (the training side of ``Full``)."""
+    """The base weights of every adaptable module, trained in place (training side of ``Full``)."""
 
     def __init__(self, model: nn.Module, inventory: Inventory) -> None:
         self.model = model
         self._modules = {f"{module.name}.weight": module.name for module in inventory.modules}
         for name in self._modules:
-            model.get_parameter(name).requires_grad_(requires_grad=True)
+            model.get_parameter(name).requires_grad_(True)
 
     def ranks(self) -> dict[str, int]:
         """Nothing has a rank."""

@@ -19,8 +19,8 @@ IntArray = npt.NDArray[np.int64]
 class AdaptableModule(BaseModel):
     """One linear module that an adapter can sit on.
 
-    ``name`` is the module's full path in the base model, ``layer`` its index within ``part`` (0 nearest the input)
-    and ``type`` its role within the layer, for instance ``q_proj``.
+    ``name`` is the module's full path in the base model, ``layer`` its index within ``part`` (0
+    nearest the input) and ``type`` its role within the layer, for instance ``q_proj``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,7 +44,9 @@ class Inventory(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     modules: tuple[AdaptableModule, ...] = Field(min_length=1)
-    total_params: int = Field(ge=1, description="Parameters of the whole base model, frozen ones included.")
+    total_params: int = Field(
+        ge=1, description="Parameters of the whole base model, frozen ones included."
+    )
 
     @property
     def params_per_rank(self) -> int:
@@ -52,7 +54,7 @@ class Inventory(BaseModel):
         return sum(module.cost for module in self.modules)
 
     def params(self, ranks: dict[str, int]) -> int:
-        """Trainable parameters of the adapters at the given ranks; modules left out count as rank 0."""
+        """Trainable parameters of adapters at the given ranks; modules left out count as rank 0."""
         return sum(module.cost * ranks.get(module.name, 0) for module in self.modules)
 
 

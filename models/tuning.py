@@ -1,4 +1,4 @@
-"""What the training loop needs of whatever a run trains: elastic LoRA, AdaLoRA or the full model."""
+"""What the training loop needs of what a run trains: elastic LoRA, AdaLoRA or the weights."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The order in which a run sees its training items: a function of the seed and the position alone."""
+"""The order in which a run sees its training items: a function of seed and position alone."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -15,8 +15,8 @@ from rankscope.models.vlms.loading import VlmProcessor
 class ShuffledItems(Dataset[int]):
     """Position in the whole run -> index of a training item; every epoch has its own permutation.
 
-    The whole run is one pass over this data set, so a run resumed at any step sees the very items it would have
-    seen, without replaying a generator.
+    The whole run is one pass over this data set, so a run resumed at any step sees the very items
+    it would have seen, without replaying a generator.
     """
 
     def __init__(self, num_items: int, num_positions: int, seed: int) -> None:

@@ -11,7 +11,7 @@ from rankscope.models.full_tuning import FullTuning
 from rankscope.models.inventory import Inventory
 from rankscope.models.lora.adalora import AdaLoraTuning
 from rankscope.models.lora.elastic import ElasticLora
-from rankscope.models.lora.inventory import list_linears
+from rankscope.models.lora.inventory import find_modules
 from rankscope.models.lora.tuning import ElasticTuning
 from rankscope.models.schedulers.adalora import AdaLora
 from rankscope.models.schedulers.allocation import uniform_ranks
@@ -19,8 +19,8 @@ from rankscope.models.schedulers.contract import RankPlanner
 from rankscope.models.schedulers.full import Full
 from rankscope.models.tuning import Tuning
 from rankscope.models.vlms.loading import LoadedVlm, load_vlm
-from rankscope.tasks.callback import RunCallback
 from rankscope.tasks.batches import Collator
+from rankscope.tasks.callback import RunCallback
 from rankscope.tasks.loop import RankTrainer
 from rankscope.tasks.measuring import Measurer
 from rankscope.tasks.planning import initial_states
@@ -49,7 +49,7 @@ def assemble(config: RunConfig, emit: Emit) -> Assembled:
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     vlm = load_vlm(config.model, device)
-    inventory = list_linears(vlm.model).select(config.lora.targets, config.lora.parts)
+    inventory = find_modules(vlm.model, config.lora.targets, config.lora.parts)
     budget = config.budget.params(inventory)
     splits = config.data.load(vlm.processor.image_size_px)
     tuning = _tuning(config, vlm, inventory, budget)
@@ -115,7 +115,7 @@ def _train_projector(tuning: Tuning) -> int:
     """Switch the projector's own weights on; returns how many they are."""
     own = tuning.modules_of_parameters().keys()
     switched = [
-        parameter.requires_grad_(requires_grad=True)
+        parameter.requires_grad_(True)
         for name, parameter in tuning.model.named_parameters()
         if name not in own and ".lora_" not in name and "projector." in name
     ]

@@ -1,4 +1,4 @@
-"""Between steps: tells what happened, lets the planner decide, scores, saves, and obeys requests to stop."""
+"""Between steps: tell what happened, let the planner decide, score, save, obey requests."""
 
 import math
 import time
@@ -11,6 +11,7 @@ from typing_extensions import override
 from rankscope.models.config import RunConfig
 from rankscope.models.events import CheckpointSaved, Event, ParamsSampled, RanksChanged, StepDone
 from rankscope.models.inventory import Inventory
+from rankscope.tasks.checkpoints import CHECKPOINTS
 from rankscope.tasks.loop import RankTrainer
 from rankscope.tasks.rates import current_lr
 
@@ -90,10 +91,9 @@ class RunCallback(TrainerCallback):
         step, trainer = state.global_step, self.trainer
         self._tell_step(step)
         self._tell_observed_ranks(step)
-        if trainer.steering and trainer.steering.is_due(step) and step < self._config.training.steps:
-            if trainer.steering.decide(step, trainer.train_loss, trainer.plain_optimizer):
-                trainer.regroup()
         is_last = step == self._config.training.steps
+        if not is_last:
+            trainer.steer(step)
         if step % self._config.evaluation.every_steps == 0 or is_last:
             self._score_validation(step)
         request = self._requested()
@@ -113,7 +113,7 @@ class RunCallback(TrainerCallback):
             CheckpointSaved(
                 step=state.global_step,
                 time=time.time(),
-                path=f"checkpoints/{name}",
+                path=f"{CHECKPOINTS}/{name}",
                 size_bytes=size_bytes,
             )
         )

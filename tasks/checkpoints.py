@@ -1,7 +1,7 @@
 """Training state on disk: everything a run needs to go on bitwise as if it had never stopped.
 
-One folder per checkpoint, written beside its final name and renamed, so that a killed process never leaves half a
-checkpoint. Tensors are safetensors, the rest is JSON: nothing in it can execute.
+One folder per checkpoint, written beside its final name and renamed, so that a killed process never
+leaves half a checkpoint. Tensors are safetensors, the rest is JSON: nothing in it can execute.
 """
 
 import json
@@ -18,11 +18,15 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from rankscope.models.lora.saliency import ModuleSaliency
 from rankscope.models.tuning import Tuning
 
 FORMAT_VERSION = 1
 KEPT = 2
 """Checkpoints kept per run: the last one and, should it turn out unreadable, the one before."""
+
+CHECKPOINTS = "checkpoints"
+"""Their folder within a run's."""
 
 TENSORS_NAME = "tensors.safetensors"
 STATE_NAME = "state.json"
@@ -47,6 +51,7 @@ class CheckpointState(BaseModel):
     lr_factors: dict[str, float]
     last_epoch: int
     memory: dict[str, JsonValue]
+    saliency: dict[str, ModuleSaliency]
     train_loss: float | None
     num_samples: int
     python_random: list[Any]
@@ -66,6 +71,7 @@ def write_checkpoint(
 
     Returns:
         Its size in bytes.
+
     Raises:
         OSError: For instance when the disk is full; nothing of the checkpoint remains then.
     """
@@ -74,7 +80,9 @@ def write_checkpoint(
     try:
         partial.mkdir(parents=True)
         # safetensors refuses views that share memory, and empty tensors may.
-        plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+        plain = {
+            name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()
+        }
         save_file(plain, partial / TENSORS_NAME)
         (partial / STATE_NAME).write_text(state.model_dump_json(), encoding="utf-8")
         for name, text in texts.items():
@@ -102,19 +110,20 @@ def read_checkpoint(folder: Path, config_hash: str) -> tuple[CheckpointState, Te
         version = raw.get("version")
         if version != FORMAT_VERSION:
             raise CheckpointError(
-                f"a checkpoint must have format version {FORMAT_VERSION}, {folder.name} has {version}; "
-                "resume it with the release that wrote it"
+                f"a checkpoint must have format version {FORMAT_VERSION}, {folder.name} has "
+                f"{version}; resume it with the release that wrote it"
             )
         state = CheckpointState.model_validate(raw)
         tensors = load_file(folder / TENSORS_NAME)
     except (OSError, ValueError) as error:
         raise CheckpointError(
-            f"a checkpoint must be readable, {folder.name} is not ({error}); resume from an earlier one"
+            f"a checkpoint must be readable, {folder.name} is not ({error}); "
+            "resume from an earlier one"
         ) from error
     if state.config_hash != config_hash:
         raise CheckpointError(
-            f"a checkpoint belongs to one configuration, {folder.name} is of {state.config_hash[:12]}, "
-            f"this run of {config_hash[:12]}; start a new run instead"
+            f"a checkpoint belongs to one configuration, {folder.name} is of "
+            f"{state.config_hash[:12]}, this run of {config_hash[:12]}; start a new run instead"
         )
     return state, tensors
 
@@ -131,7 +140,7 @@ def drop_old_checkpoints(folder: Path) -> None:
 
 
 def trained_tensors(tuning: Tuning) -> Tensors:
-    """Everything trained: what the tuning owns and what is trained beside it, such as a projector."""
+    """All that is trained: what the tuning owns and what is beside it, such as a projector."""
     own = {f"tuning/{name}": value for name, value in tuning.state().items()}
     return own | {f"other/{name}": value for name, value in _beside(tuning).items()}
 
@@ -148,7 +157,9 @@ def load_trained(tuning: Tuning, state: CheckpointState, tensors: Tensors) -> No
 def under(prefix: str, tensors: Mapping[str, torch.Tensor]) -> Tensors:
     """The tensors whose names begin with ``prefix``, without it."""
     return {
-        name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
     }
 
 

@@ -1,5 +1,6 @@
-"""What the application may ask of the workers; free of torch, which only the processes it starts import."""
+"""What the application may ask of the workers; only the processes it starts import torch."""
 
+import contextlib
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ from rankscope.models.config import ConfigError, RunConfig
 from rankscope.models.events import OPEN_STATUSES
 from rankscope.models.inventory import Inventory
 from rankscope.models.vlms.linears import shipped_linears
-from rankscope.storage.artifacts import RunFolder, tail
+from rankscope.storage.artifacts import RunFolder
 from rankscope.storage.choices import Origin
 from rankscope.storage.runs import RunRecord, create_run, fail_run, get_run, set_inventory
 from rankscope.storage.settings import Settings
@@ -24,7 +25,7 @@ from rankscope.tasks.planning import Plan, plan_run
 
 POLL_S = 0.25
 KILL_AFTER_S = 20.0
-"""A training process asked to stop finishes its step and saves first; this long is patience enough."""
+"""A training process asked to stop finishes its step and saves first; so long is enough."""
 
 
 class JobFailed(RuntimeError):
@@ -57,6 +58,7 @@ def add_run(engine: Engine, config: RunConfig, *, origin: Origin, owner: str) ->
 
     Returns:
         The run's id.
+
     Raises:
         ConfigError: It could not run; no row is made.
     """
@@ -75,14 +77,14 @@ class Foreground:
         self._folder = RunFolder(settings, run_id)
         self._run_id = run_id
         self._asked_s: float | None = None
-        self._folder.path.mkdir(parents=True, exist_ok=True)
+        self._folder.make()
         with self._folder.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 _command("trainer", run_id),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=_environment(),
+                env=_environment(get_run(engine, run_id).config),
                 start_new_session=True,
             )
 
@@ -111,32 +113,35 @@ class Foreground:
             self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
-        except ProcessLookupError:
-            pass
 
     def _how_it_ended(self) -> str:
         code = self._process.returncode
-        log = " ".join(tail(self._folder.log_path, lines=1)) or "empty log"
+        log = " ".join(self._folder.log_tail(1)) or "empty log"
         if code < 0:
             name = signal.Signals(-code).name
-            return f"the training process was ended by {name}; resume the run (last log line: {log})"
+            return (
+                f"the training process was ended by {name}; resume the run (last log line: {log})"
+            )
         return f"the training process ended with status {code} and no word (last log line: {log})"
 
 
-def run_job(verb: str, *arguments: str) -> dict[str, Any]:
-    """Run a process that needs torch and read its answer, a JSON object on the last line of stdout.
+def export(engine: Engine, run_id: str, to: Path) -> dict[str, Any]:
+    """Write a run's result as a plain PEFT adapter and prove that it loads to the same logits.
+
+    Returns:
+        What was exported: the answer of :mod:`rankscope.tasks.exporting`.
 
     Raises:
-        JobFailed: It ended with an error.
+        JobFailed: Nothing could be exported.
     """
     done = subprocess.run(
-        _command(verb, *arguments),
+        _command("exporting", run_id, str(to)),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        env=_environment(),
+        env=_environment(get_run(engine, run_id).config),
         check=False,
     )
     if done.returncode:
@@ -146,20 +151,15 @@ def run_job(verb: str, *arguments: str) -> dict[str, Any]:
     return answer
 
 
-def export(run_id: str, to: Path) -> dict[str, Any]:
-    """Write a run's result as a plain PEFT adapter and prove that it loads to the same logits."""
-    return run_job("exporting", run_id, str(to))
-
-
 def _command(verb: str, *arguments: str) -> list[str]:
     # -P: a user's own folder called models or tasks must never shadow a package.
     return [sys.executable, "-P", "-m", f"rankscope.tasks.{verb}", *arguments]
 
 
-def _environment() -> dict[str, str]:
-    """This process's environment, with what training libraries should not do by themselves switched off."""
+def _environment(config: RunConfig) -> dict[str, str]:
+    """This process's environment; libraries stay offline and quiet unless it says otherwise."""
     defaults = {
-        "OMP_NUM_THREADS": str(os.cpu_count() or 1),
+        "OMP_NUM_THREADS": str(config.model.threads or os.cpu_count() or 1),
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "TOKENIZERS_PARALLELISM": "false",

@@ -1,6 +1,7 @@
-"""The process behind ``rankscope export``: the last checkpoint as a PEFT adapter, proved by reloading it.
+"""The process behind ``rankscope export``: the last checkpoint as an adapter, proved by reloading.
 
-Started as ``python -P -m rankscope.tasks.exporting RUN FOLDER``; answers with a JSON object on stdout.
+Started as ``python -P -m rankscope.tasks.exporting RUN FOLDER``; answers with a JSON object on
+stdout.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from rankscope.storage.runs import get_run
 from rankscope.storage.settings import Settings
 from rankscope.tasks.build import Assembled, assemble
 from rankscope.tasks.checkpoints import (
+    CHECKPOINTS,
     CheckpointError,
     list_checkpoints,
     load_trained,
@@ -30,7 +32,7 @@ from rankscope.tasks.checkpoints import (
 )
 
 LARGEST_DIFFERENCE = 1e-5
-"""Of logits between the run's model and the reloaded adapter: sums in another order, nothing more."""
+"""Of logits between the run's model and the reloaded adapter: sums in another order, no more."""
 
 COMPARED_ITEMS = 64
 
@@ -46,7 +48,7 @@ def export(engine: Engine, settings: Settings, run_id: str, to: Path) -> dict[st
         ExportError: The run has no checkpoint, or the reloaded adapter computes something else.
     """
     config = get_run(engine, run_id).config
-    checkpoints = list_checkpoints(RunFolder(settings, run_id).checkpoints)
+    checkpoints = list_checkpoints(RunFolder(settings, run_id).inside(CHECKPOINTS))
     if not checkpoints:
         raise ExportError(
             f"a run needs a checkpoint to be exported, {run_id} has none; let it train longer"
@@ -76,11 +78,9 @@ def export(engine: Engine, settings: Settings, run_id: str, to: Path) -> dict[st
 
 
 def _logit_difference(config: RunConfig, assembled: Assembled, folder: Path) -> float:
-    """Largest absolute difference on test prompts between the run's model and the reloaded adapter."""
+    """Largest absolute difference on test prompts between the run's model and the reloaded one."""
     vlm, test = assembled.vlm, assembled.splits.test.head(COMPARED_ITEMS)
-    prompt = vlm.processor.prompt_batch(
-        test.images_NHWC[test.image_ids_I], list(test.questions)
-    )
+    prompt = vlm.processor.prompt_batch(test.images_NHWC[test.image_ids_I], list(test.questions))
     batch = {key: value.to(vlm.device) for key, value in prompt.items()}
     fresh = load_vlm(config.model, vlm.device).model
     _copy_trained_base(assembled.tuning.model, fresh)

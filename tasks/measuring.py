@@ -71,7 +71,9 @@ class Measurer:
                 return self._knock_out(request, num_items), (len(request.groups) + 1) * num_items
             case ProbeLoss():
                 losses_B = self._losses(num_items)
-                result = ProbeLossResult(loss=float(losses_B.mean()), loss_se=_standard_error(losses_B))
+                result = ProbeLossResult(
+                    loss=float(losses_B.mean()), loss_se=_standard_error(losses_B)
+                )
                 return result, num_items
             case GradientEnergy():
                 # A backward pass costs about two forward passes.

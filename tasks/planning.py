@@ -86,11 +86,16 @@ def initial_states(inventory: Inventory, settings: LoraSettings) -> tuple[Module
             **module.model_dump(),
             rank=settings.min_rank,
             min_rank=settings.min_rank,
-            max_rank=settings.max_rank,
+            max_rank=highest_rank(module, settings),
             pinned=False,
         )
         for module in inventory.modules
     )
+
+
+def highest_rank(module: AdaptableModule, settings: LoraSettings) -> int:
+    """Largest rank of a module: the setting's, or all that its matrix has."""
+    return min(settings.max_rank, module.d_in, module.d_out)
 
 
 def _first_ranks(
@@ -114,9 +119,7 @@ def _first_ranks(
         num_steps=num_steps,
         budget=budget,
         seed=config.seed,
-        modules=tuple(
-            state.model_copy(update={"rank": ranks[state.name]}) for state in states
-        ),
+        modules=tuple(state.model_copy(update={"rank": ranks[state.name]}) for state in states),
     )
     decision, _ = config.scheduler.plan(view, {})
     match decision:

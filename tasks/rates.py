@@ -15,8 +15,8 @@ from rankscope.models.lora.inventory import place_of
 class Rates:
     """Which factor of the peak learning rate each trained parameter gets.
 
-    Parameters of equal factor share one optimizer group: a fused step over few groups costs half of one group per
-    module on small models.
+    Parameters of equal factor share one optimizer group: a fused step over few groups costs half of
+    one group per module on small models.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Rates:
         optimizer.param_groups[:] = groups
         schedule.base_lrs = [group["initial_lr"] for group in groups]
         schedule.lr_lambdas = [decay] * len(groups)
-        schedule._last_lr = [group["lr"] for group in groups]  # noqa: SLF001 - what get_last_lr reads
+        schedule._last_lr = [group["lr"] for group in groups]
 
 
 def current_lr(optimizer: torch.optim.Optimizer) -> float:

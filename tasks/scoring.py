@@ -71,7 +71,10 @@ def exact_match(
             }
             with torch.no_grad():
                 generated_BT = model.generate(  # type: ignore[operator]
-                    **prompt, max_new_tokens=vlm.processor.max_answer_tokens, do_sample=False, use_cache=True
+                    **prompt,
+                    max_new_tokens=vlm.processor.max_answer_tokens,
+                    do_sample=False,
+                    use_cache=True,
                 )
             said = vlm.processor.decode(generated_BT[:, prompt["input_ids"].shape[1] :])
             expected = (part.answers[i] for i in ids)

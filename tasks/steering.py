@@ -1,7 +1,7 @@
 """Asks a planner at its steps and makes its decisions real: the only place where ranks change."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
@@ -20,6 +20,7 @@ from rankscope.models.schedulers.contract import (
     View,
 )
 from rankscope.tasks.measuring import Measurer
+from rankscope.tasks.planning import highest_rank
 
 SALIENCY_DECAY = 0.9
 """Of the running saliency that planners see: a memory of about ten steps."""
@@ -68,13 +69,12 @@ class Steering:
 
     def decide(
         self, step: int, train_loss: float | None, optimizer: torch.optim.Optimizer | None
-    ) -> bool:
+    ) -> None:
         """Let the planner decide at ``step`` and apply what it says.
 
-        Returns:
-            Whether learning-rate factors changed.
         Raises:
-            PlannerError: The decision breaks the budget or a bound, names an unknown module, or never comes.
+            PlannerError: The decision breaks the budget or a bound, names an unknown module, or
+                never comes.
         """
         view = self._view(step, train_loss)
         decision: Keep | Apply | Measure
@@ -101,13 +101,11 @@ class Steering:
             )
         self._emit(Decided(step=step, time=time.time(), view=view, decision=decision))
         if isinstance(decision, Keep):
-            return False
+            return
         self._check(view, decision)
         self._apply(step, decision, optimizer)
-        if decision.lr_factors is None:
-            return False
-        self.lr_factors = dict(decision.lr_factors)
-        return True
+        if decision.lr_factors is not None:
+            self.lr_factors = dict(decision.lr_factors)
 
     def _view(self, step: int, train_loss: float | None) -> View:
         ranks = self._elastic.ranks()
@@ -117,7 +115,7 @@ class Steering:
                 **module.model_dump(),
                 rank=ranks[module.name],
                 min_rank=self._settings.min_rank,
-                max_rank=self._settings.max_rank,
+                max_rank=highest_rank(module, self._settings),
                 pinned=False,
                 saliency=saliency.get(module.name),
             )
@@ -135,12 +133,16 @@ class Steering:
     def _check(self, view: View, decision: Apply) -> None:
         states = {module.name: module for module in view.modules}
         who = f"{self._planner.kind} at step {view.step}"
-        unknown = sorted((decision.ranks.keys() | (decision.lr_factors or {}).keys()) - states.keys())
+        unknown = sorted(
+            (decision.ranks.keys() | (decision.lr_factors or {}).keys()) - states.keys()
+        )
         if unknown:
             raise PlannerError(f"a planner may name known modules only, {who} named {unknown[0]}")
         for name, rank in decision.ranks.items():
             state = states[name]
-            if not state.min_rank <= rank <= state.max_rank or (state.pinned and rank != state.rank):
+            if not state.min_rank <= rank <= state.max_rank or (
+                state.pinned and rank != state.rank
+            ):
                 raise PlannerError(
                     f"the rank of {name} must lie in {state.min_rank}..{state.max_rank}, "
                     f"{who} gave {rank}"
@@ -152,9 +154,7 @@ class Steering:
                 f"adapters must stay within {self._budget:,} parameters, {who} planned {params:,}"
             )
 
-    def _apply(
-        self, step: int, decision: Apply, optimizer: torch.optim.Optimizer | None
-    ) -> None:
+    def _apply(self, step: int, decision: Apply, optimizer: torch.optim.Optimizer | None) -> None:
         before = self._elastic.ranks()
         after = before | decision.ranks
         changed = {name: rank for name, rank in after.items() if rank != before[name]}
@@ -185,7 +185,7 @@ class Steering:
             )
         )
 
-    def _emit_samples(self, step: int, samples: list[int]) -> None:
+    def _emit_samples(self, step: int, samples: Sequence[int]) -> None:
         for live_params in samples:
             self._emit(
                 ParamsSampled(

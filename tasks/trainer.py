@@ -6,7 +6,6 @@ Started as ``python -P -m rankscope.tasks.trainer RUN`` with its output going to
 import argparse
 import signal
 import time
-import traceback
 from pathlib import Path
 from types import FrameType
 
@@ -18,9 +17,9 @@ from rankscope.models.config import RunConfig
 from rankscope.models.data.contract import VqaPart
 from rankscope.models.events import (
     Evaluated,
-    Event,
     EvaluationKind,
     EvaluationPart,
+    Event,
     ParamsSampled,
     RanksChanged,
     Resumed,
@@ -35,7 +34,7 @@ from rankscope.storage.settings import Settings
 from rankscope.storage.sink import Sink
 from rankscope.tasks.build import Assembled, assemble, make_trainer
 from rankscope.tasks.callback import Request, RunCallback
-from rankscope.tasks.checkpoints import list_checkpoints, load_trained, read_checkpoint
+from rankscope.tasks.checkpoints import CHECKPOINTS, list_checkpoints, load_trained, read_checkpoint
 from rankscope.tasks.loop import RankTrainer, seed_everything
 from rankscope.tasks.scoring import exact_match
 
@@ -55,7 +54,7 @@ class Training:
     def __init__(self, config: RunConfig, sink: Sink, folder: Path, *, attempt: int) -> None:
         self._config = config
         self._sink = sink
-        self._checkpoints = folder / "checkpoints"
+        self._checkpoints = folder
         self._attempt = attempt
         self._step = 0
         self._signalled = False
@@ -192,30 +191,28 @@ class Training:
 
     def _say(self, status: RunStatus, reason: str) -> None:
         log.info(status, reason=reason, step=self._step)
-        self._emit(
-            StatusChanged(step=self._step, time=time.time(), status=status, reason=reason)
-        )
+        self._emit(StatusChanged(step=self._step, time=time.time(), status=status, reason=reason))
 
 
 def train(engine: Engine, settings: Settings, run_id: str) -> RunStatus:
     """Carry one run to its end and record how it ended.
 
-    This is the one place that catches broadly: whatever goes wrong, the run says so and nothing recorded is lost.
+    This is the one place that catches broadly: whatever goes wrong, the run says so and nothing
+    recorded is lost.
     """
     run = get_run(engine, run_id)
     attempt = begin_attempt(engine, run_id, worker_id=None, lease_s=LEASE_S)
     sink = Sink(engine, run_id, attempt, run.inventory, lease_s=LEASE_S)
     folder = RunFolder(settings, run_id)
-    training = Training(run.config, sink, folder.path, attempt=attempt)
+    training = Training(run.config, sink, folder.inside(CHECKPOINTS), attempt=attempt)
     training.stop_on(signal.SIGTERM, signal.SIGINT)
     reason = ""
     try:
         is_scored = history.has_score(engine, run_id, part="test", when="before")
         status = training.run(is_scored_before=is_scored)
-    except Exception as error:  # noqa: BLE001 - see the docstring
+    except Exception as error:
         status, reason = "failed", _one_line(error)
-        log.error("failed", reason=reason)
-        traceback.print_exc()
+        log.exception("failed", reason=reason)
     sink.emit(StatusChanged(step=training.step, time=time.time(), status=status, reason=reason))
     sink.close()
     log.info(status, reason=reason)

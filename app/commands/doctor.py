@@ -32,8 +32,15 @@ class Finding:
 
 
 def doctor(as_json: AsJson = False) -> int:
-    """Look at packages, database, disk and the embedded model; exit code 1 if something is wrong."""
-    looks: tuple[Callable[[], Finding], ...] = (_python, _training, _database, _disk, _machine, _model)
+    """Look at packages, database, disk and the embedded model; exit code 1 if not all is well."""
+    looks: tuple[Callable[[], Finding], ...] = (
+        _python,
+        _training,
+        _database,
+        _disk,
+        _machine,
+        _model,
+    )
     findings = [look() for look in looks]
     is_well = not any(finding.remedy for finding in findings)
     if as_json:
@@ -81,12 +88,14 @@ def _machine() -> Finding:
     memory = psutil.virtual_memory()
     return Finding(
         "machine",
-        f"{os.cpu_count()} cores, {memory.available / 1e9:,.1f} of {memory.total / 1e9:,.1f} GB memory free",
+        f"{os.cpu_count()} cores, {memory.available / 1e9:,.1f} of "
+        f"{memory.total / 1e9:,.1f} GB memory free",
     )
 
 
 def _model() -> Finding:
     linears = shipped_linears(EmbeddedVlm())
     return Finding(
-        "embedded model", f"{linears.total_params:,} parameters, {len(linears.modules)} linear modules"
+        "embedded model",
+        f"{linears.total_params:,} parameters, {len(linears.modules)} linear modules",
     )

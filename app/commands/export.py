@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from rankscope.app.options import AsJson, RunId
+from rankscope.app.store import open_store
 from rankscope.app.terminal import out, print_json
 from rankscope.models.config import ConfigError
-from rankscope.app.store import open_store
 from rankscope.storage.runs import resolve_run
 from rankscope.storage.settings import Settings
 from rankscope.tasks import client
@@ -24,7 +24,7 @@ def export(
     run_id = resolve_run(engine, run)
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise ConfigError(f"--to must be a new or empty folder, got {to}; choose another")
-    answer = client.export(run_id, to.resolve())
+    answer = client.export(engine, run_id, to.resolve())
     if as_json:
         print_json(answer)
     else:

@@ -8,7 +8,7 @@ import typer
 from rankscope.app.options import AsJson, RunId
 from rankscope.app.store import open_store
 from rankscope.app.summary import print_summary
-from rankscope.app.terminal import count, out, percent, print_json, print_table
+from rankscope.app.terminal import count, out, percent, print_json, print_table, records
 from rankscope.models.events import OPEN_STATUSES
 from rankscope.models.schedulers.contract import Apply
 from rankscope.storage import history
@@ -30,7 +30,7 @@ def runs(
     which = RunFilter.model_validate({"statuses": status or [], "tag": tag, "limit": limit})
     found = list_runs(open_store(Settings()), which)
     if as_json:
-        print_json({"runs": found.astype(object).where(found.notna(), None).to_dict("records")})
+        print_json({"runs": records(found)})
         return
     if found.empty:
         out.print("no runs yet; start one with: rankscope run configs/demo.yaml")
@@ -40,17 +40,17 @@ def runs(
         ["run", "status", "scheduler", "seed", "budget", "step", "accuracy", "name", "created"],
         [
             [
-                row.id,
-                row.status,
-                row.scheduler,
-                str(row.seed),
-                count(None if row.budget_params != row.budget_params else int(row.budget_params)),
-                f"{row.step}/{row.num_steps}",
-                percent(None if row.accuracy != row.accuracy else row.accuracy),
-                row.name,
-                f"{row.created_at:%Y-%m-%d %H:%M}",
+                row["id"],
+                row["status"],
+                row["scheduler"],
+                str(row["seed"]),
+                count(row["budget_params"]),
+                f"{row['step']:,}/{row['num_steps']:,}",
+                percent(row["accuracy"]),
+                row["name"],
+                f"{row['created_at']:%Y-%m-%d %H:%M}",
             ]
-            for row in found.itertuples()
+            for row in records(found)
         ],
     )
 
@@ -83,7 +83,9 @@ def show(run: RunId, as_json: AsJson = False) -> None:
         [
             [
                 f"{one.view.step}",
-                f"set {len(one.decision.ranks)} ranks" if isinstance(one.decision, Apply) else "kept",
+                f"set {len(one.decision.ranks)} ranks"
+                if isinstance(one.decision, Apply)
+                else "kept",
                 one.decision.reason,
             ]
             for one in decided
@@ -100,7 +102,9 @@ def show(run: RunId, as_json: AsJson = False) -> None:
 
 def logs(
     run: RunId,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on while the run is live.")] = False,
+    follow: Annotated[
+        bool, typer.Option("-f", "--follow", help="Go on while the run is live.")
+    ] = False,
 ) -> None:
     """Print a run's log."""
     settings = Settings()

@@ -33,7 +33,8 @@ def plan(config: ConfigPath, overrides: Overrides = None, as_json: AsJson = Fals
     )
     out.print(
         f"\nadapters {count(planned.params)} of {count(planned.budget_params)} parameters "
-        f"(= rank {planned.equivalent_rank:g} everywhere); base model {count(planned.total_params)}\n"
+        f"(= rank {planned.equivalent_rank:g} everywhere); "
+        f"base model {count(planned.total_params)}\n"
         f"memory {held / 1e6:,.1f} MB besides activations\n"
         f"decisions at steps {', '.join(map(str, planned.ranks_decided_at_steps)) or '–'}"
         + (f"; {planned.note}" if planned.note else "")

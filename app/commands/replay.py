@@ -3,13 +3,15 @@
 from typing import Annotated
 
 import typer
+from sqlalchemy import Engine
 
 from rankscope.app.options import AsJson, Overrides, RunId
 from rankscope.app.store import open_store
 from rankscope.app.terminal import count, print_json, print_table
 from rankscope.models.config import ConfigError, parse_scheduler
 from rankscope.models.schedulers.contract import Apply, RankPlanner
-from rankscope.models.schedulers.replay import ReplayedDecision, replay as replay_planner
+from rankscope.models.schedulers.replay import RecordedDecision, ReplayedDecision
+from rankscope.models.schedulers.replay import replay as replay_planner
 from rankscope.storage import history
 from rankscope.storage.runs import resolve_run
 from rankscope.storage.settings import Settings
@@ -30,7 +32,7 @@ def replay(
         )
     engine = open_store(Settings())
     run_id = resolve_run(engine, run)
-    recorded = history.recorded_decisions(engine, run_id)
+    recorded = _recorded(engine, run_id)
     if not recorded:
         raise ConfigError(
             f"a replay needs recorded decisions, run {run_id} has none; "
@@ -49,6 +51,23 @@ def replay(
             for one in decisions
         ],
     )
+
+
+def _recorded(engine: Engine, run_id: str) -> list[RecordedDecision]:
+    """The run's decisions, each with the measurements made for it."""
+    measured = history.measurements(engine, run_id)
+    return [
+        RecordedDecision(
+            view=decided.view,
+            measured=tuple(
+                pair
+                for one in measured
+                if one.step == decided.step
+                for pair in zip(one.request.requests, one.results, strict=True)
+            ),
+        )
+        for decided in history.decisions(engine, run_id)
+    ]
 
 
 def _did(one: ReplayedDecision) -> str:

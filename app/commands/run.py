@@ -1,4 +1,4 @@
-"""``rankscope run`` and ``rankscope resume``: one run in the foreground, recorded like any other."""
+"""``rankscope run`` and ``resume``: one run in the foreground, recorded like any other."""
 
 import getpass
 
@@ -6,12 +6,12 @@ from rich.progress import Progress, TaskID
 from sqlalchemy import Engine
 
 from rankscope.app.options import AsJson, ConfigPath, Overrides, RunId
+from rankscope.app.store import open_store
 from rankscope.app.summary import print_summary
-from rankscope.app.terminal import err, percent, print_json, progress_bar
+from rankscope.app.terminal import err, print_json, progress_bar
 from rankscope.models.config import load_config
 from rankscope.storage import history
-from rankscope.app.store import open_store
-from rankscope.storage.runs import RunRecord, resolve_run
+from rankscope.storage.runs import RunRecord, get_run, resolve_run
 from rankscope.storage.settings import Settings
 from rankscope.tasks.client import Foreground, add_run
 
@@ -38,7 +38,7 @@ def _train(engine: Engine, settings: Settings, run_id: str, *, as_json: bool) ->
     err.print(f"run {run_id}", markup=False)
     training = Foreground(engine, settings, run_id)
     with progress_bar() as progress:
-        task = progress.add_task("starting", total=None)
+        task = progress.add_task("starting", total=get_run(engine, run_id).num_steps)
         updates = training.follow()
         last: RunRecord | None = None
         while True:
@@ -48,7 +48,9 @@ def _train(engine: Engine, settings: Settings, run_id: str, *, as_json: bool) ->
             except StopIteration:
                 break
             except KeyboardInterrupt:
-                progress.update(task, description="stopping at the next step (Ctrl-C again: at once)")
+                progress.update(
+                    task, description="stopping at the next step (Ctrl-C again: at once)"
+                )
                 training.stop()
     assert last is not None
     summary = history.summary(engine, run_id)

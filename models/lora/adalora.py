@@ -1,4 +1,4 @@
-"""AdaLoRA as peft has it, driven by our training loop (the training side of ``schedulers.adalora``).
+"""AdaLoRA as peft has it, driven by our loop (training side of ``schedulers.adalora``).
 
 Shapes: R triplets of a module, O outputs, I inputs.
 """
@@ -30,7 +30,8 @@ class AdaLoraTuning:
         settings: Schedule and smoothing.
         equivalent_rank: The budget as the same rank on every module.
         steps: Optimizer steps of the run.
-        scale: Factor s, the same as every other scheduler's: peft's alpha is s times the start rank.
+        scale: Factor s, the same as every other scheduler's: peft's alpha is s times the start
+            rank.
 
     Source: Zhang et al. 2023, arXiv 2303.10512; peft ``AdaLoraModel``.
     """
@@ -88,7 +89,7 @@ class AdaLoraTuning:
 
     def after_step(self, step: int) -> None:
         """Update importances and mask; peft asks for it before gradients are zeroed."""
-        self._tuner.update_and_allocate(step)
+        self._tuner.update_and_allocate(step)  # type: ignore[no-untyped-call]
 
     def state(self) -> dict[str, Tensor]:
         """Triplets, importance averages and masks; peft's own state dict drops the latter two."""

@@ -1,6 +1,6 @@
 """The schedulers there are; a new one is one file and one name here."""
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import Field
 
@@ -13,15 +13,13 @@ from rankscope.models.schedulers.random_ranks import RandomRanks
 from rankscope.models.schedulers.static import Static
 from rankscope.models.schedulers.uniform import Uniform
 
-AnyPlanner = Annotated[
-    Uniform | RandomRanks | Static | Gradient | Hydra, Field(discriminator="kind")
-]
+_Planner = Uniform | RandomRanks | Static | Gradient | Hydra
+"""The list: a new planner's name goes here."""
+
+AnyPlanner = Annotated[_Planner, Field(discriminator="kind")]
 """What decides ranks through the one contract and never exceeds the budget."""
 
-AnyScheduler = Annotated[
-    Uniform | RandomRanks | Static | Gradient | Hydra | AdaLora | Full,
-    Field(discriminator="kind"),
-]
+AnyScheduler = Annotated[_Planner | AdaLora | Full, Field(discriminator="kind")]
 """What a run may be configured with; the last two train by themselves and exceed the budget."""
 
-PLANNERS: tuple[type[RankPlanner], ...] = (Uniform, RandomRanks, Static, Gradient, Hydra)
+PLANNERS: tuple[type[RankPlanner], ...] = get_args(_Planner)

@@ -1,9 +1,10 @@
 """What a rank planner sees, what it may ask to be measured, and what it may decide.
 
-A planner is a frozen config and one pure function of what it sees: no clock, no global state, no torch. So every
-planner can be checkpointed, replayed on a recorded run and tested in milliseconds. The training shell
-(``rankscope.tasks.steering``) calls ``plan`` at the planner's ``decision_steps``, answers ``Measure`` and calls
-again with the results in ``view.measurements``, and applies what comes out.
+A planner is a frozen config and one pure function of what it sees: no clock, no global state, no
+torch. So every planner can be checkpointed, replayed on a recorded run and tested in milliseconds.
+The training shell (``rankscope.tasks.steering``) calls ``plan`` at the planner's
+``decision_steps``, answers ``Measure`` and calls again with the results in ``view.measurements``,
+and applies what comes out.
 """
 
 from abc import ABC, abstractmethod
@@ -20,10 +21,10 @@ MAX_MEASURE_ROUNDS = 8
 """A planner that asks more often in one decision is taken to be in a loop."""
 
 Statistic = Literal["saliency"]
-"""A running statistic the training shell can collect; a planner names what it needs and pays for nothing else.
+"""A running statistic the training shell can collect; a planner names and pays what it needs.
 
-``saliency``: per component k, the exponential mean of |b_k . dB_k|, the first-order change of the training loss
-when the component is removed (ALGORITHMS 3.1), in loss units.
+``saliency``: per component k, the exponential mean of |b_k . dB_k|, the first-order change of the
+training loss when the component is removed (ALGORITHMS 3.1), in loss units.
 """
 
 
@@ -64,14 +65,16 @@ class ProbeLoss(_Frozen):
 
 
 class GradientEnergy(_Frozen):
-    """Ask for every module's Adafactor-normalised gradient energy of the base weight, over ``num_items`` probe items.
+    """Ask for every module's Adafactor-normalised gradient energy of the base weight.
 
-    With G_i (d_out x d_in) the gradient of item i's loss, Gbar its mean over items and V = row x column / total the
-    factored mean of G_i^2, energy is the sum of Gbar^2 / V: signal against noise, between about d_out d_in / num_items
-    (items pull in unrelated directions) and d_out d_in (all agree), whatever the scale of the loss. (The mean of
-    G_i^2 / V would be d_out d_in for every module.) Costs one forward and backward pass over the items.
+    With G_i (d_out x d_in) the gradient of item i's loss, Gbar its mean over items and V = row x
+    column / total the factored mean of G_i^2, energy is the sum of Gbar^2 / V: signal against
+    noise, between about d_out d_in / num_items (items pull in unrelated directions) and d_out d_in
+    (all agree), whatever the scale of the loss. (The mean of G_i^2 / V would be d_out d_in for
+    every module.) Costs one forward and backward pass over the items.
 
-    Source: the factored second moment of Adafactor (Shazeer & Stern 2018, arXiv 1804.04235, Algorithm 4).
+    Source: the factored second moment of Adafactor (Shazeer & Stern 2018, arXiv 1804.04235,
+        Algorithm 4).
     """
 
     kind: Literal["gradient_energy"] = "gradient_energy"
@@ -82,7 +85,7 @@ MeasurementRequest = Annotated[KnockOut | ProbeLoss | GradientEnergy, Field(disc
 
 
 class KnockOutResult(_Frozen):
-    """Per group, the paired rise of probe loss when it is off: mean and standard error over items."""
+    """Per group, the paired rise of probe loss when it is off: mean and its standard error."""
 
     kind: Literal["knock_out"] = "knock_out"
     loss: float = Field(description="Mean probe loss with every adapter on (nats per item).")
@@ -111,7 +114,7 @@ MeasurementResult = Annotated[
 
 
 class View(_Frozen):
-    """All that a planner may know at a step; train and probe data only, never validation or test."""
+    """All a planner may know at a step; from train and probe data, never validation or test."""
 
     step: int = Field(ge=0, description="Optimizer steps done.")
     num_steps: int = Field(ge=1, description="Optimizer steps of the whole run.")
@@ -123,7 +126,7 @@ class View(_Frozen):
     )
     measurements: tuple[MeasurementResult, ...] = Field(
         (),
-        description="Answers to this decision's Measure, in the order asked; empty at the first call.",
+        description="Answers to this decision's Measure, in the order asked; empty at first.",
     )
 
 
@@ -160,7 +163,7 @@ class Apply(_Frozen):
     reasons: dict[str, Reason] = Field(default_factory=dict)
     lr_factors: dict[str, float] | None = Field(
         None,
-        description="Per module, multiplies the configured learning rate; None leaves the factors as they are.",
+        description="Per module, multiplies the configured learning rate; None: as they are.",
     )
     reason: str
     predicted_gain: float | None = Field(
@@ -191,12 +194,13 @@ class RankPlanner(_Frozen, ABC):
 
     @abstractmethod
     def plan(self, view: View, memory: Memory) -> tuple[Decision, Memory]:
-        """Decide at ``view.step``; a pure function of its arguments and the planner's own settings."""
+        """Decide at ``view.step``; a pure function of its arguments and the planner's settings."""
 
     def decision_steps(self, num_steps: int) -> tuple[int, ...]:
         """Steps at which ``plan`` is called, ascending; 0 is before the first optimizer step.
 
-        Modules start at the uniform allocation of the budget, so a planner that keeps at step 0 trains uniform.
+        Modules start at the uniform allocation of the budget, so a planner that keeps at step 0
+        trains uniform.
         """
         del num_steps
         return (0,)

@@ -1,7 +1,7 @@
 """What another planner would have decided on a recorded run: no training, recorded statistics.
 
-The replayed planner keeps its own ranks. The losses it sees are those of the run as it was, so its answers are
-off-policy as soon as its ranks differ from the recorded ones; each decision says so.
+The replayed planner keeps its own ranks. The losses it sees are those of the run as it was, so its
+answers are off-policy as soon as its ranks differ from the recorded ones; each decision says so.
 """
 
 from collections.abc import Iterable, Sequence
@@ -99,7 +99,7 @@ def _decide(
     memory: Memory,
     measured: Iterable[tuple[MeasurementRequest, MeasurementResult]],
 ) -> tuple[Apply | Keep | None, tuple[str, ...], Memory]:
-    """The decision, or the kinds of measurements that are missing; memory is kept only with a decision."""
+    """The decision, or the kinds of measurements missing; memory changes only with a decision."""
     thought = memory
     for _ in range(MAX_MEASURE_ROUNDS):
         decision, thought = planner.plan(view, thought)

@@ -1,5 +1,7 @@
-"""The vision-language models a run can fine-tune: their settings, torch-free; one file and one name each."""
+"""The vision-language models a run can fine-tune; their settings are free of torch."""
 
 from rankscope.models.vlms.settings import EmbeddedVlm
+
+__all__ = ["AnyVlm", "EmbeddedVlm"]
 
 AnyVlm = EmbeddedVlm

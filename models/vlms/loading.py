@@ -1,11 +1,11 @@
-"""From a model's settings to the model itself, with what turns questions and pictures into its batches."""
+"""From a model's settings to the model, and what turns questions and pictures into its batches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from rankscope.models.data.contract import UInt8Array
@@ -47,5 +47,7 @@ def load_vlm(settings: AnyVlm, device: torch.device) -> LoadedVlm:
     """Load the base model that ``settings`` name, frozen, in evaluation mode."""
     loaders = {"embedded": load_embedded}
     model, processor = loaders[settings.kind]()
-    model.requires_grad_(requires_grad=False)
-    return LoadedVlm(model.to(device).eval(), processor, device)
+    model.requires_grad_(False)
+    nn.Module.to(model, device)
+    nn.Module.train(model, False)
+    return LoadedVlm(model, processor, device)

@@ -2,7 +2,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 import torch
-from accelerate import Accelerator
+from accelerate.accelerator import Accelerator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
