@@ -12,12 +12,13 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
+    field_serializer,
     field_validator,
     model_validator,
 )
 
 from rankscope.models.data import AnyDataset
-from rankscope.models.inventory import Inventory, Part
+from rankscope.models.inventory import PARTS, Inventory, Part
 from rankscope.models.schedulers import AnyScheduler
 from rankscope.models.schedulers.uniform import Uniform
 from rankscope.models.vlms import AnyVlm, EmbeddedVlm
@@ -90,6 +91,11 @@ class LoraSettings(_Section):
     )
     min_rank: int = Field(0, ge=0, le=4096, description="Smallest rank of any module.")
     max_rank: int = Field(16, ge=1, le=4096, description="Largest rank of any module.")
+
+    @field_serializer("parts")
+    def _in_model_order(self, parts: frozenset[Part]) -> list[Part]:
+        # A set has another order in every process, and equal configs must give equal text.
+        return [part for part in PARTS if part in parts]
 
     @model_validator(mode="after")
     def _ranks_are_ordered(self) -> "LoraSettings":

@@ -55,13 +55,19 @@ class RunCallback(TrainerCallback):
     def watch(self, trainer: RankTrainer) -> None:
         """The trainer whose steps these are."""
         self._trainer = trainer
-        self._observed = trainer.tuning.ranks()
 
     @property
     def trainer(self) -> RankTrainer:
         """The watched trainer."""
         assert self._trainer is not None
         return self._trainer
+
+    @override
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        # A checkpoint is loaded by now, so these are the ranks training goes on from.
+        self._observed = self.trainer.tuning.ranks()
 
     @override
     def on_step_begin(

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 from typing_extensions import override
 
@@ -66,6 +66,7 @@ class RankTrainer(Trainer):
             train_dataset=ShuffledItems(len(collator.part), positions, config.seed),
             callbacks=[callback],
         )
+        self.remove_callback(PrinterCallback)  # what it prints our events tell
 
     @property
     def planned_factors(self) -> Mapping[str, float]:

@@ -5,12 +5,14 @@ Started as ``python -P -m rankscope.tasks.trainer RUN`` with its output going to
 
 import argparse
 import signal
+import sys
 import time
 from pathlib import Path
 from types import FrameType
 
 import structlog
 import torch
+import transformers
 from sqlalchemy import Engine
 
 from rankscope.models.config import RunConfig
@@ -233,6 +235,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", help="id of the run")
     run_id = parser.parse_args().run
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    transformers.logging.disable_progress_bar()
     settings = Settings()
     engine = open_database(settings.database_url)
     return 1 if train(engine, settings, run_id) == "failed" else 0

@@ -3,10 +3,9 @@
 Shapes: O outputs (d_out), R rank.
 """
 
-from typing import TypedDict
-
 import torch
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from rankscope.models.lora.elastic import ElasticLora
 from rankscope.models.lora.resize import ResizeReport

@@ -1,0 +1,33 @@
+"""What storage refuses: each error is one line that says rule, value and remedy."""
+
+
+class StorageError(RuntimeError):
+    """Base of all; ``str(error)`` is fit to be shown to a person."""
+
+
+class UnusableDatabaseError(StorageError):
+    """The database cannot be reached, opened or written, or its address makes no sense."""
+
+
+class NewerDatabaseError(StorageError):
+    """The database was written by a newer Rankscope than this one."""
+
+
+class UnknownRunError(StorageError):
+    """No run, or more than one, answers to what was given."""
+
+
+class RunRefusedError(StorageError):
+    """A run's present state does not allow what was asked."""
+
+
+class FencedOutError(StorageError):
+    """This attempt may no longer write: another one took the run over, or the run was closed."""
+
+
+class WriteFailedError(StorageError):
+    """Events could not be written and waiting would not help."""
+
+
+class PathRefusedError(StorageError):
+    """A path that leaves the run's folder."""
