@@ -51,8 +51,13 @@ def _run(arguments: list[str]) -> int:
     command = typer.main.get_command(build())
     try:
         code = command.main(arguments or ["--help"], prog_name="rankscope", standalone_mode=False)
-    except (ConfigError, StorageError, typer.TyperException) as error:
+    except (ConfigError, StorageError) as error:
         return _refuse(str(error))
+    except typer.TyperException as error:
+        # Its str() leaves out which argument or option it is about.
+        context = getattr(error, "ctx", None)
+        asked = context.command_path if context else "rankscope"
+        return _refuse(f"{error.format_message().rstrip('.')}; see: {asked} --help")
     except JobFailed as error:
         err.print(f"error: {error}", markup=False)
         return FAILED

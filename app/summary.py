@@ -13,6 +13,7 @@ def print_summary(summary: RunSummary) -> None:
             ["accuracy on test", f"{percent(summary.accuracy)} of {count(summary.items)} items"],
             ["before training", percent(summary.accuracy_before)],
             ["pictures shuffled", percent(summary.accuracy_shuffled_images)],
+            ["no picture, usual answer", percent(summary.accuracy_question_only)],
             ["budget", f"{count(summary.budget_params)} adapter parameters"],
             ["live at most", count(summary.max_live_params)],
             ["at the end", count(summary.final_params)],

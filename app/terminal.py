@@ -8,6 +8,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -20,12 +21,15 @@ def print_json(answer: Mapping[str, Any]) -> None:
 
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """A table; columns of figures are aligned to the right."""
-    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    # Text: a run's name or a planner's reason may hold brackets, which are no markup.
+    table = Table(
+        title=Text(title), title_justify="left", header_style="bold", box=None, pad_edge=False
+    )
     for index, column in enumerate(columns):
         numeric = bool(rows) and all(_is_figure(row[index]) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     out.print(table)
 
 

@@ -267,7 +267,7 @@ def parse_config(raw: dict[str, Any]) -> RunConfig:
     try:
         return RunConfig.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError("; ".join(_explain(dict(e)) for e in error.errors())) from error
+        raise ConfigError("; ".join(_explain(dict(e), raw) for e in error.errors())) from error
 
 
 def parse_scheduler(kind: str, overrides: list[str] | None = None) -> AnyScheduler:
@@ -282,7 +282,8 @@ def parse_scheduler(kind: str, overrides: list[str] | None = None) -> AnySchedul
     try:
         scheduler: AnyScheduler = TypeAdapter(AnyScheduler).validate_python(raw)
     except ValidationError as error:
-        raise ConfigError("; ".join(_explain(dict(e)) for e in error.errors())) from error
+        lines = (_explain(dict(e), raw, within="scheduler") for e in error.errors())
+        raise ConfigError("; ".join(lines)) from error
     return scheduler
 
 
@@ -304,9 +305,10 @@ def _override(raw: dict[str, Any], override: str) -> None:
         raise ConfigError(f"the value of {path} must be YAML, got {text!r}; quote it") from error
 
 
-def _explain(error: dict[str, Any]) -> str:
+def _explain(error: dict[str, Any], raw: dict[str, Any], *, within: str = "") -> str:
     """One pydantic error as rule, value, remedy."""
-    where = ".".join(str(part) for part in error["loc"]) or "config"
+    keys = [within] if within else []
+    where = ".".join([*keys, *_keys_written(error["loc"], raw)]) or "config"
     value, kind, context = error["input"], error["type"], error.get("ctx", {})
     shown = json.dumps(value, default=str)
     shown = shown if len(shown) <= 80 else shown[:77] + "..."
@@ -327,3 +329,18 @@ def _explain(error: dict[str, Any]) -> str:
         return str(context["error"])
     rule = error["msg"][0].lower() + error["msg"][1:]
     return f"{where}: {rule}, got {shown}; change it"
+
+
+def _keys_written(location: tuple[str | int, ...], raw: object) -> list[str]:
+    """A place as the file spells it: pydantic also counts a union's kind as a step of the way."""
+    keys, here = [], raw
+    for part in location:
+        if (
+            isinstance(here, dict)
+            and part not in here
+            and part in (here.get("kind"), here.get("unit"))
+        ):
+            continue
+        keys.append(str(part))
+        here = here.get(part) if isinstance(here, dict) else None
+    return keys

@@ -17,7 +17,8 @@ OPEN_STATUSES: frozenset[RunStatus] = frozenset({"queued", "starting", "running"
 """A run in one of these may still change; in any other it has ended."""
 
 EvaluationPart = Literal["validation", "test"]
-EvaluationKind = Literal["before", "during", "after", "shuffled_images"]
+EvaluationKind = Literal["before", "during", "after", "shuffled_images", "question_only"]
+"""``question_only``: the usual answer of each question text, without a model or a picture."""
 
 
 class _Event(BaseModel):

@@ -36,6 +36,9 @@ class RunSummary(BaseModel):
     accuracy: float | None = Field(description="On test, after training.")
     accuracy_before: float | None = Field(description="On the same items, at step 0.")
     accuracy_shuffled_images: float | None = Field(description="With every picture replaced.")
+    accuracy_question_only: float | None = Field(
+        description="Of each question's usual answer, no picture seen."
+    )
     accuracy_validation: float | None = Field(description="The latest score on validation.")
     items: int | None = Field(description="Test items.")
     wall_s: float | None = Field(description="From the first start to the end, or to now.")
@@ -58,6 +61,7 @@ def summary(engine: Engine, run_id: str) -> RunSummary:
         after = _score(connection, run_id, "test", "after")
         before = _score(connection, run_id, "test", "before")
         shuffled = _score(connection, run_id, "test", "shuffled_images")
+        question_only = _score(connection, run_id, "test", "question_only")
         validation = _score(connection, run_id, "validation", None)
         num_events, moved = _moves(connection, run_id)
         cost_s, cost_items = _cost(connection, run_id)
@@ -81,6 +85,7 @@ def summary(engine: Engine, run_id: str) -> RunSummary:
         accuracy=after[0] if after else None,
         accuracy_before=before[0] if before else None,
         accuracy_shuffled_images=shuffled[0] if shuffled else None,
+        accuracy_question_only=question_only[0] if question_only else None,
         accuracy_validation=validation[0] if validation else None,
         items=num_items[0] if num_items else None,
         wall_s=(ended_at - run.started_at).total_seconds() if run.started_at else None,

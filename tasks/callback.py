@@ -37,6 +37,7 @@ class RunCallback(TrainerCallback):
         inventory: Inventory,
         *,
         emit: Callable[[Event], None],
+        flush: Callable[[], None],
         requested: Callable[[], Request | None],
         score_validation: Callable[[int], None],
     ) -> None:
@@ -44,6 +45,7 @@ class RunCallback(TrainerCallback):
         self._config = config
         self._inventory = inventory
         self._emit = emit
+        self._flush = flush
         self._requested = requested
         self._score_validation = score_validation
         self._trainer: RankTrainer | None = None
@@ -108,6 +110,9 @@ class RunCallback(TrainerCallback):
             control.should_training_stop = True
         is_time = time.monotonic() - self._saved_s >= self._config.checkpoint.every_s
         control.should_save = bool(request) or is_time or is_last
+        if control.should_save:
+            # A checkpoint ahead of the record would leave a hole in it after a kill.
+            self._flush()
 
     @override
     def on_save(

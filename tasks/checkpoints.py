@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, JsonValue
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -73,7 +74,7 @@ def write_checkpoint(
         Its size in bytes.
 
     Raises:
-        OSError: For instance when the disk is full; nothing of the checkpoint remains then.
+        CheckpointError: For instance when the disk is full; nothing of the checkpoint remains.
     """
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -93,9 +94,12 @@ def write_checkpoint(
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
         _sync(folder.parent)
-    except BaseException:
+    except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
-        raise
+        raise CheckpointError(
+            f"a checkpoint must be written whole, {folder.name} was not ({error}); "
+            "free disk space and resume"
+        ) from error
     return size_bytes
 
 
@@ -107,7 +111,7 @@ def read_checkpoint(folder: Path, config_hash: str) -> tuple[CheckpointState, Te
     """
     try:
         raw = json.loads((folder / STATE_NAME).read_text(encoding="utf-8"))
-        version = raw.get("version")
+        version = raw.get("version") if isinstance(raw, dict) else None
         if version != FORMAT_VERSION:
             raise CheckpointError(
                 f"a checkpoint must have format version {FORMAT_VERSION}, {folder.name} has "
@@ -115,9 +119,10 @@ def read_checkpoint(folder: Path, config_hash: str) -> tuple[CheckpointState, Te
             )
         state = CheckpointState.model_validate(raw)
         tensors = load_file(folder / TENSORS_NAME)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
+        why = " ".join(str(error).split())
         raise CheckpointError(
-            f"a checkpoint must be readable, {folder.name} is not ({error}); "
+            f"a checkpoint must be readable, {folder.name} is not ({why}); "
             "resume from an earlier one"
         ) from error
     if state.config_hash != config_hash:

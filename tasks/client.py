@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ from rankscope.storage.runs import RunRecord, create_run, fail_run, get_run, set
 from rankscope.storage.settings import Settings
 from rankscope.tasks.planning import Plan, plan_run
 
-POLL_S = 0.25
 KILL_AFTER_S = 20.0
 """A training process asked to stop finishes its step and saves first; so long is enough."""
 
@@ -88,17 +86,19 @@ class Foreground:
                 start_new_session=True,
             )
 
-    def follow(self) -> Iterator[RunRecord]:
-        """The run's row, a few times a second, until its process has ended and the row says how."""
-        while self._process.poll() is None:
-            yield get_run(self._engine, self._run_id)
-            self._kill_if_overdue()
-            time.sleep(POLL_S)
+    def is_alive(self) -> bool:
+        """Whether the training process still runs; one that ignores a stop for long is ended."""
+        if self._asked_s is not None and time.monotonic() - self._asked_s > KILL_AFTER_S:
+            self._signal(signal.SIGKILL)
+        return self._process.poll() is None
+
+    def outcome(self) -> RunRecord:
+        """The run's row once the process has ended; one that died without a word failed it."""
         run = get_run(self._engine, self._run_id)
         if run.status in OPEN_STATUSES:
             fail_run(self._engine, self._run_id, self._how_it_ended())
             run = get_run(self._engine, self._run_id)
-        yield run
+        return run
 
     def stop(self) -> None:
         """Ask for a stop at the next step; asked twice, end it at once."""
@@ -106,10 +106,6 @@ class Foreground:
             self._asked_s = time.monotonic()
             self._signal(signal.SIGTERM)
         else:
-            self._signal(signal.SIGKILL)
-
-    def _kill_if_overdue(self) -> None:
-        if self._asked_s is not None and time.monotonic() - self._asked_s > KILL_AFTER_S:
             self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:

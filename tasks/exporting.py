@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 from peft import PeftModel
+from peft.utils import SAFETENSORS_WEIGHTS_NAME
+from safetensors.torch import load_file
 from sqlalchemy import Engine
 from torch import nn
 
@@ -65,13 +67,13 @@ def export(engine: Engine, settings: Settings, run_id: str, to: Path) -> dict[st
             f"a reloaded adapter must give the same logits within {LARGEST_DIFFERENCE:g}, "
             f"got {difference:g}; report this as a defect"
         )
-    ranks = {name: rank for name, rank in assembled.tuning.ranks().items() if rank}
+    written = load_file(to / SAFETENSORS_WEIGHTS_NAME)
     return {
         "run": run_id,
         "step": state.step,
         "folder": str(to),
-        "params": assembled.inventory.params(ranks),
-        "ranks": ranks,
+        "params": sum(tensor.numel() for tensor in written.values()),
+        "modules": len(written) // 2,
         "items": COMPARED_ITEMS,
         "max_logit_difference": difference,
     }
@@ -94,7 +96,7 @@ def _logit_difference(config: RunConfig, assembled: Assembled, folder: Path) -> 
 def _copy_trained_base(trained: nn.Module, fresh: nn.Module) -> None:
     """Give the fresh base model what was trained beside the adapters, such as a projector."""
     base = {
-        name.removeprefix("base_model.model."): parameter
+        name.removeprefix("base_model.model.").replace(".base_layer.", "."): parameter
         for name, parameter in trained.named_parameters()
         if parameter.requires_grad and ".lora_" not in name
     }

@@ -51,10 +51,14 @@ def plan_run(config: RunConfig, inventory: Inventory) -> Plan:
     """Resolve the budget and ask the scheduler for its first ranks.
 
     Raises:
-        ConfigError: The budget is below what the minimum ranks or one module need.
+        ConfigError: The budget is below what the minimum ranks or one module need, or the scheduler
+            cannot run with these modules and steps.
     """
     budget = config.budget.params(inventory)
-    ranks, note, steps = _first_ranks(config, inventory, budget)
+    try:
+        ranks, note, steps = _first_ranks(config, inventory, budget)
+    except ValueError as error:  # solver and schedulers say rule, value and remedy themselves
+        raise ConfigError(str(error)) from error
     params = inventory.params(ranks)
     trained = inventory.total_params if isinstance(config.scheduler, Full) else params
     return Plan(
@@ -108,6 +112,7 @@ def _first_ranks(
     states = initial_states(inventory, config.lora)
     ranks = uniform_ranks(states, budget)
     if isinstance(config.scheduler, AdaLora):
+        config.scheduler.schedule(config.training.steps)  # refuses a run too short to prune
         return ranks, "starts above these ranks and masks down to them", ()
     assert isinstance(config.scheduler, RankPlanner)
     num_steps = config.training.steps

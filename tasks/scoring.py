@@ -3,7 +3,7 @@
 Shapes: B items, T tokens, V vocabulary.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,12 @@ class Score:
         }
 
 
+def score(said: Sequence[str], part: VqaPart) -> Score:
+    """Compare answers with a part's own, spaces and case folded."""
+    pairs = zip(said, part.answers, strict=True)
+    return Score(np.asarray([_folded(a) == _folded(b) for a, b in pairs], np.bool_), part.skills)
+
+
 def exact_match(
     model: Model,
     vlm: LoadedVlm,
@@ -48,7 +54,7 @@ def exact_match(
     batch_size: int,
     on_items: Callable[[int], None] = lambda _: None,
 ) -> Score:
-    """Generate greedily and compare with the answer, spaces and case folded.
+    """Generate answers greedily and score them.
 
     Args:
         model: The adapted model; left in the mode (training or evaluation) it came in.
@@ -57,7 +63,7 @@ def exact_match(
         batch_size: Items per generation batch.
         on_items: Called with the number of items scored so far, after each batch.
     """
-    correct: list[bool] = []
+    answers: list[str] = []
     was_training = model.training
     model.eval()
     try:
@@ -76,13 +82,11 @@ def exact_match(
                     do_sample=False,
                     use_cache=True,
                 )
-            said = vlm.processor.decode(generated_BT[:, prompt["input_ids"].shape[1] :])
-            expected = (part.answers[i] for i in ids)
-            correct += [_folded(a) == _folded(b) for a, b in zip(said, expected, strict=True)]
-            on_items(len(correct))
+            answers += vlm.processor.decode(generated_BT[:, prompt["input_ids"].shape[1] :])
+            on_items(len(answers))
     finally:
         model.train(was_training)
-    return Score(np.asarray(correct, dtype=np.bool_), part.skills)
+    return score(answers, part)
 
 
 def item_losses(model: Model, batch: dict[str, torch.Tensor]) -> torch.Tensor:

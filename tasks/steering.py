@@ -99,10 +99,11 @@ class Steering:
                 f"a planner must decide after at most {MAX_MEASURE_ROUNDS} measurements, "
                 f"{self._planner.kind} asked for more at step {step}; mend its plan()"
             )
+        if isinstance(decision, Apply):
+            self._check(view, decision)
         self._emit(Decided(step=step, time=time.time(), view=view, decision=decision))
         if isinstance(decision, Keep):
             return
-        self._check(view, decision)
         self._apply(step, decision, optimizer)
         if decision.lr_factors is not None:
             self.lr_factors = dict(decision.lr_factors)

@@ -4,16 +4,20 @@ Started as ``python -P -m rankscope.tasks.trainer RUN`` with its output going to
 """
 
 import argparse
+import contextlib
+import io
 import signal
 import sys
 import time
 from pathlib import Path
 from types import FrameType
+from typing import TextIO, cast
 
 import structlog
 import torch
 import transformers
 from sqlalchemy import Engine
+from typing_extensions import override
 
 from rankscope.models.config import RunConfig
 from rankscope.models.data.contract import VqaPart
@@ -38,7 +42,7 @@ from rankscope.tasks.build import Assembled, assemble, make_trainer
 from rankscope.tasks.callback import Request, RunCallback
 from rankscope.tasks.checkpoints import CHECKPOINTS, list_checkpoints, load_trained, read_checkpoint
 from rankscope.tasks.loop import RankTrainer, seed_everything
-from rankscope.tasks.scoring import exact_match
+from rankscope.tasks.scoring import Score, exact_match, score
 
 log = structlog.get_logger()
 
@@ -48,6 +52,24 @@ LEASE_S = 30.0
 
 class RecordingFailed(RuntimeError):
     """The database no longer takes what the run says."""
+
+
+class UnbreakableLog(io.TextIOBase):
+    """A log that a full disk cannot turn into the end of a run, or of the word why it ended."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    @override
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    @override
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 class Training:
@@ -81,6 +103,7 @@ class Training:
             config,
             assembled.inventory,
             emit=self._emit,
+            flush=self._sink.flush,
             requested=self._requested,
             score_validation=self._score_validation,
         )
@@ -97,7 +120,7 @@ class Training:
                 )
             )
         if not is_scored_before or not checkpoints:
-            self._score("test", "before", self._test_part())
+            self._score_before()
         if not checkpoints:
             self._tell_start()
             if assembled.steering:
@@ -158,28 +181,49 @@ class Training:
     def _score(
         self, part: EvaluationPart, when: EvaluationKind, items: VqaPart, *, quiet: bool = False
     ) -> None:
+        what = f"scoring {part} ({when.replace('_', ' ')})"
         if not quiet:
-            self._say("running", f"scoring {len(items):,} {part} items ({when.replace('_', ' ')})")
+            self._say("running", what)
+
+        def tell(num_items: int) -> None:
+            if not quiet:
+                done = f"{what}: {num_items:,} of {len(items):,} items"
+                self._emit_status("running", done)
+
         started_s = time.perf_counter()
-        score = exact_match(
+        result = exact_match(
             self._built.tuning.model,
             self._built.vlm,
             items,
             batch_size=self._config.evaluation.batch_size,
+            on_items=tell,
         )
+        self._tell_score(part, when, result, time.perf_counter() - started_s)
+
+    def _score_before(self) -> None:
+        """What the model, and what no model at all, would answer on the test."""
+        part = self._test_part()
+        self._score("test", "before", part)
+        usual = self._built.splits.question_only_answers(part.questions)
+        self._tell_score("test", "question_only", score(usual, part), duration_s=0.0)
+
+    def _tell_score(
+        self, part: EvaluationPart, when: EvaluationKind, result: Score, duration_s: float
+    ) -> None:
         self._emit(
             Evaluated(
                 step=self._step,
                 time=time.time(),
                 part=part,
                 when=when,
-                accuracy=score.accuracy,
-                accuracy_by_skill=score.accuracy_by_skill,
-                correct=tuple(score.correct_N.tolist()),
-                duration_s=time.perf_counter() - started_s,
+                accuracy=result.accuracy,
+                accuracy_by_skill=result.accuracy_by_skill,
+                correct=tuple(result.correct_N.tolist()),
+                duration_s=duration_s,
             )
         )
-        log.info("scored", part=part, when=when, step=self._step, accuracy=round(score.accuracy, 4))
+        accuracy = round(result.accuracy, 4)
+        log.info("scored", part=part, when=when, step=self._step, accuracy=accuracy)
 
     @property
     def step(self) -> int:
@@ -193,6 +237,9 @@ class Training:
 
     def _say(self, status: RunStatus, reason: str) -> None:
         log.info(status, reason=reason, step=self._step)
+        self._emit_status(status, reason)
+
+    def _emit_status(self, status: RunStatus, reason: str) -> None:
         self._emit(StatusChanged(step=self._step, time=time.time(), status=status, reason=reason))
 
 
@@ -225,8 +272,6 @@ def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return f"out of memory; lower training.batch_size ({text})"
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}; free disk space and resume"
     return text
 
 
@@ -235,8 +280,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", help="id of the run")
     run_id = parser.parse_args().run
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    transformers.logging.disable_progress_bar()
+    sys.stdout = sys.stderr = UnbreakableLog(sys.stderr)
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(cast("TextIO", sys.stderr)))
+    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     settings = Settings()
     engine = open_database(settings.database_url)
     return 1 if train(engine, settings, run_id) == "failed" else 0

@@ -1,7 +1,7 @@
 """``rankscope runs``, ``show`` and ``logs``: what is recorded."""
 
 import time
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
@@ -9,7 +9,8 @@ from rankscope.app.options import AsJson, RunId
 from rankscope.app.store import open_store
 from rankscope.app.summary import print_summary
 from rankscope.app.terminal import count, out, percent, print_json, print_table, records
-from rankscope.models.events import OPEN_STATUSES
+from rankscope.models.config import ConfigError
+from rankscope.models.events import OPEN_STATUSES, RunStatus
 from rankscope.models.schedulers.contract import Apply
 from rankscope.storage import history
 from rankscope.storage.artifacts import RunFolder
@@ -27,6 +28,10 @@ def runs(
     as_json: AsJson = False,
 ) -> None:
     """List runs, the newest first."""
+    unknown = sorted(set(status or []) - set(get_args(RunStatus)))
+    if unknown:
+        known = ", ".join(get_args(RunStatus))
+        raise ConfigError(f"--status must be one of {known}, got {unknown[0]!r}; choose one")
     which = RunFilter.model_validate({"statuses": status or [], "tag": tag, "limit": limit})
     found = list_runs(open_store(Settings()), which)
     if as_json:

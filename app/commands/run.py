@@ -1,6 +1,7 @@
 """``rankscope run`` and ``resume``: one run in the foreground, recorded like any other."""
 
 import getpass
+import time
 
 from rich.progress import Progress, TaskID
 from sqlalchemy import Engine
@@ -15,6 +16,7 @@ from rankscope.storage.runs import RunRecord, get_run, resolve_run
 from rankscope.storage.settings import Settings
 from rankscope.tasks.client import Foreground, add_run
 
+POLL_S = 0.25
 EXIT_CODES = {"done": 0, "failed": 1, "stopped": 130}
 
 
@@ -39,20 +41,15 @@ def _train(engine: Engine, settings: Settings, run_id: str, *, as_json: bool) ->
     training = Foreground(engine, settings, run_id)
     with progress_bar() as progress:
         task = progress.add_task("starting", total=get_run(engine, run_id).num_steps)
-        updates = training.follow()
-        last: RunRecord | None = None
-        while True:
+        while training.is_alive():
             try:
-                last = next(updates)
-                _show(progress, task, last)
-            except StopIteration:
-                break
+                _show(progress, task, get_run(engine, run_id))
+                time.sleep(POLL_S)
             except KeyboardInterrupt:
-                progress.update(
-                    task, description="stopping at the next step (Ctrl-C again: at once)"
-                )
+                err.print("stopping at the next step; Ctrl-C again ends it at once")
                 training.stop()
-    assert last is not None
+        last = training.outcome()
+        _show(progress, task, last)
     summary = history.summary(engine, run_id)
     if as_json:
         print_json(summary.model_dump(mode="json"))

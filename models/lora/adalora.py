@@ -124,20 +124,24 @@ class AdaLoraTuning:
         self._config.rank_pattern = {name: mask.tolist() for name, mask in masks.items()} or None
 
     def export(self, folder: Path, *, base_model_name: str) -> None:
-        """Fold E into B and write a plain LoRA of the triplets that were kept.
+        """Fold E into B and write a plain LoRA of the triplets that act.
+
+        Between two maskings the optimizer moves masked triplets again, so what acts now is told by
+        E and not by the masks; from the target on both agree.
 
         Raises:
-            ValueError: If every triplet is masked.
+            ValueError: If no triplet acts.
         """
         shrink = self._start_rank / (self._start_rank + _RANKNUM_GUARD)
         tensors = {}
-        for name, mask_R in self._masks().items():
+        for name in self._names:
             layer = self.model.get_submodule(f"base_model.model.{name}")
             a_RI, b_OR, e_R1 = (
                 getattr(layer, factor)[ADAPTER].detach().cpu()
                 for factor in ("lora_A", "lora_B", "lora_E")
             )
-            tensors[name] = (a_RI[mask_R], (b_OR * e_R1.T * shrink)[:, mask_R])
+            acts_R = e_R1[:, 0] != 0
+            tensors[name] = (a_RI[acts_R], (b_OR * e_R1.T * shrink)[:, acts_R])
         write_adapter(
             folder,
             tensors,

@@ -170,7 +170,7 @@ def upgrade() -> None:
         sa.Column("num_items", sa.Integer(), nullable=False),
         sa.Column("duration_s", sa.Double(), nullable=False),
         sa.CheckConstraint(
-            "kind IN ('before', 'during', 'after', 'shuffled_images')",
+            "kind IN ('before', 'during', 'after', 'shuffled_images', 'question_only')",
             name=op.f("ck_evaluations_kind"),
         ),
         sa.CheckConstraint("part IN ('validation', 'test')", name=op.f("ck_evaluations_part")),

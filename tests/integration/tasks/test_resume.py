@@ -52,6 +52,7 @@ class Trained:
             config,
             self.assembled.inventory,
             emit=self.events.append,
+            flush=lambda: None,
             requested=self._stopper(stop_at),
             score_validation=lambda _: None,
         )
@@ -81,7 +82,7 @@ class Trained:
         }
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        return self.trainer._snapshot()[1]  # noqa: SLF001 - all there is to compare
+        return self.trainer._snapshot()[1]
 
 
 def assert_same_end(straight: Trained, stopped: Trained, resumed: Trained) -> None:

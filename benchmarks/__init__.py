@@ -1,0 +1,1 @@
+"""Measurements, as JSON and a table; never asserted as timed tests."""

@@ -1,0 +1,1 @@
+"""The small vision-language model that comes with Rankscope."""

@@ -1,0 +1,47 @@
+"""The shipped weights do what their model card says."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from rankscope.models.data import EasyVqa, Scenes
+from rankscope.models.data.scenes_tasks import TASKS
+from rankscope.models.vlms.embedded.pretrain import REPORT_FILE, Recipe, held_out_accuracy
+from rankscope.models.vlms.embedded.processing import load_embedded, weights_dir
+
+FLOORS = {"color": 0.95, "shape": 0.95, "position": 0.75, "counting": 0.70}
+
+
+def test_the_report_meets_the_promised_accuracies() -> None:
+    report = json.loads((weights_dir() / REPORT_FILE).read_text())
+    assert all(report["held_out_accuracy"][skill] >= floor for skill, floor in FLOORS.items())
+    assert report["wall_s"] <= 15 * 60
+    assert 1_000_000 <= report["parameters"] <= 1_500_000
+
+
+def test_the_weights_file_is_at_most_6_megabytes() -> None:
+    assert (weights_dir() / "model.safetensors").stat().st_size <= 6_000_000
+
+
+def test_the_shipped_weights_answer_as_reported() -> None:
+    torch.set_num_threads(1)
+    model, processor = load_embedded()
+    report = json.loads((weights_dir() / REPORT_FILE).read_text())
+    measured = held_out_accuracy(model, processor, Recipe(held_out_items_per_skill=100))
+    for skill in FLOORS:
+        # About 100 items per skill: five standard errors around what many items gave.
+        assert measured[skill] == pytest.approx(report["held_out_accuracy"][skill], abs=0.2)
+
+
+@pytest.mark.parametrize("dataset", [EasyVqa(), *(Scenes(task=task) for task in TASKS)])
+def test_the_tokenizer_knows_every_word_of_every_built_in_data_set(
+    dataset: EasyVqa | Scenes,
+) -> None:
+    _, processor = load_embedded()
+    splits = dataset.load(3)
+    parts = (splits.train, splits.probe, splits.validation, splits.test)
+    texts = sorted({text for part in parts for text in (*part.questions, *part.answers)})
+    blank = np.zeros((len(texts), 48, 48, 3), dtype=np.uint8)
+    assert len(processor.prompt_batch(blank, texts)["input_ids"]) == len(texts)

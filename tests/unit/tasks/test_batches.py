@@ -1,0 +1,61 @@
+"""The order of training items, and what is in a batch."""
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rankscope.tasks.batches import Collator, ShuffledItems
+from tests.unit.tasks import tiny
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+@given(num_items=st.integers(1, 40), num_epochs=st.integers(1, 4), seed=SEEDS)
+@settings(max_examples=30, deadline=None)
+def test_every_epoch_is_a_permutation(num_items: int, num_epochs: int, seed: int) -> None:
+    order = ShuffledItems(num_items, num_items * num_epochs, seed)
+    assert len(order) == num_items * num_epochs
+    for epoch in range(num_epochs):
+        positions = range(epoch * num_items, (epoch + 1) * num_items)
+        assert sorted(order[position] for position in positions) == list(range(num_items))
+
+
+@given(
+    num_items=st.integers(1, 20),
+    seed=SEEDS,
+    asked=st.lists(st.integers(0, 99), min_size=1, max_size=30),
+)
+@settings(max_examples=30, deadline=None)
+def test_the_item_at_a_position_depends_on_seed_and_position_alone(
+    num_items: int, seed: int, asked: list[int]
+) -> None:
+    """Not on what was asked before, nor on the length of the run: so a run can resume anywhere."""
+    from_start = ShuffledItems(num_items, 100, seed)
+    in_turn = [from_start[position] for position in range(100)]
+    jumping = ShuffledItems(num_items, 500, seed)
+    assert [jumping[position] for position in asked] == [in_turn[p] for p in asked]
+
+
+def test_epochs_and_seeds_have_orders_of_their_own() -> None:
+    def epoch(seed: int, number: int) -> tuple[int, ...]:
+        order = ShuffledItems(50, 500, seed)
+        return tuple(order[number * 50 + offset] for offset in range(50))
+
+    orders = {epoch(seed, number) for seed in range(3) for number in range(3)}
+    assert len(orders | {tuple(range(50))}) == 10
+
+
+def test_a_batch_holds_the_very_items_asked_for() -> None:
+    """Items 5, 3, 5: one visual token, question, answer, end; labels on answer and end only."""
+    part = tiny.part(6)
+    processor = tiny.processor()
+    batch = Collator(part, processor)([5, 3, 5])
+    for row, item in enumerate([5, 3, 5]):
+        is_scored = batch["labels"][row] != -100
+        said = batch["labels"][row][is_scored]
+        assert processor.decode(said[None]) == [part.answers[item]]
+        assert torch.equal(said, batch["input_ids"][row][is_scored])
+        is_prompt = (batch["attention_mask"][row] == 1) & ~is_scored
+        prompt = batch["input_ids"][row][is_prompt][1:]
+        assert processor.decode(prompt[None]) == [part.questions[item]]
+    assert torch.equal(batch["pixel_values"], processor.pixels(part.images_of([5, 3, 5])))

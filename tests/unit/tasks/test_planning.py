@@ -1,0 +1,186 @@
+"""What a run would do: modules, budget in parameters, first ranks, without torch or training."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rankscope.models.config import ConfigError, LoraSettings, parse_config
+from rankscope.models.inventory import AdaptableModule, Inventory
+from rankscope.models.schedulers import PLANNERS
+from rankscope.tasks.planning import Plan, highest_rank, initial_states, plan_run
+
+KINDS = tuple(planner.model_validate({}).model_dump()["kind"] for planner in PLANNERS)
+
+
+def inventory(num_layers: int = 2) -> Inventory:
+    """Per layer q_proj 8 x 8 (16 parameters per rank) and up_proj 8 x 24 (32): 48 together."""
+    return Inventory(
+        modules=tuple(
+            AdaptableModule(
+                name=f"model.layers.{layer}.{kind}",
+                part="language",
+                layer=layer,
+                type=kind,
+                d_in=8,
+                d_out=d_out,
+            )
+            for layer in range(num_layers)
+            for kind, d_out in (("q_proj", 8), ("up_proj", 24))
+        ),
+        total_params=1000,
+    )
+
+
+def plan(scheduler: dict[str, Any], **changes: Any) -> Plan:
+    raw = {"data": {"kind": "easy_vqa"}, "scheduler": scheduler, "training": {"steps": 100}}
+    return plan_run(parse_config(raw | changes), inventory())
+
+
+def ranks(planned: Plan) -> list[int]:
+    return [module.rank for module in planned.modules]
+
+
+def params(value: int) -> dict[str, object]:
+    return {"unit": "params", "value": value}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(
+    budget=st.integers(32, 2000),
+    min_rank=st.sampled_from([0, 0, 1, 2]),
+    max_rank=st.integers(2, 12),
+)
+@settings(max_examples=15, deadline=None)
+def test_the_planned_parameters_are_those_of_the_ranks_and_within_the_budget(
+    kind: str, budget: int, min_rank: int, max_rank: int
+) -> None:
+    lora = {"min_rank": min_rank, "max_rank": max_rank}
+    if budget < 96 * min_rank:
+        with pytest.raises(ConfigError, match="budget must pay for"):
+            plan({"kind": kind}, budget=params(budget), lora=lora)
+        return
+    planned = plan({"kind": kind}, budget=params(budget), lora=lora)
+    assert planned.budget_params == budget
+    assert planned.params == sum((m.d_in + m.d_out) * m.rank for m in planned.modules) <= budget
+    assert all(min_rank <= m.rank <= min(max_rank, 8) for m in planned.modules)
+    assert [m.name for m in planned.modules] == [m.name for m in inventory().modules]
+
+
+def test_a_plan_by_hand() -> None:
+    """Rank 1.5 of 96 parameters: 144 = rank 1 everywhere and 48 over.
+
+    Error diffusion: shares of the 48 by cost are 8, 24, 32, 48 summed up; nothing of 16 fits the
+    first 8, up_proj's 32 not the 24, the third's 16 fits 32, the last 16 + 32 = 48 fits 48.
+    Float32: base 4 * 1000, adapters and gradients 4 * 144 = 576, two Adam moments 1152.
+    """
+    planned = plan({"kind": "uniform"}, budget={"unit": "rank", "value": 1.5})
+    assert ranks(planned) == [1, 1, 2, 2]
+    assert (planned.params, planned.budget_params, planned.equivalent_rank) == (144, 144, 1.5)
+    assert planned.memory.model_dump() == {
+        "base_weights_bytes": 4000,
+        "adapters_bytes": 576,
+        "gradients_bytes": 576,
+        "optimizer_bytes": 1152,
+    }
+
+
+def test_a_plan_of_full_tuning_has_no_ranks_and_trains_the_whole_model() -> None:
+    """Float32: gradients 4 * 1000, two moments 8000; no budget binds it."""
+    planned = plan({"kind": "full"}, budget=params(1))
+    assert ranks(planned) == [0, 0, 0, 0]
+    assert (planned.params, planned.note, planned.ranks_are_final) == (
+        0,
+        "trains without adapters",
+        False,
+    )
+    memory = planned.memory
+    assert (memory.gradients_bytes, memory.optimizer_bytes) == (4000, 8000)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "steps", "note"),
+    [
+        ({"kind": "uniform"}, (0,), ""),
+        ({"kind": "random"}, (0,), ""),
+        ({"kind": "static"}, (0,), ""),
+        ({"kind": "gradient"}, (0,), "uniform, decided at step 0 from a measurement"),
+        ({"kind": "hydra"}, (0, 10, 20, 30, 40, 50), "decided again at step 10"),
+        ({"kind": "adalora"}, (), "starts above these ranks and masks down to them"),
+    ],
+    ids=lambda value: value["kind"] if isinstance(value, dict) else None,
+)
+def test_a_plan_says_when_its_ranks_change(
+    scheduler: dict[str, Any], steps: tuple[int, ...], note: str
+) -> None:
+    planned = plan(scheduler)
+    assert (planned.scheduler, planned.ranks_decided_at_steps) == (scheduler["kind"], steps)
+    assert (planned.note, planned.ranks_are_final) == (note, note == "")
+
+
+def test_a_planner_that_decides_without_measuring_is_shown_as_decided() -> None:
+    """192 parameters, MLP only: 192 / 64 = rank 3 on both up_proj, none on q_proj."""
+    planned = plan({"kind": "static", "where": "mlp"}, budget=params(192))
+    assert ranks(planned) == [0, 3, 0, 3]
+
+
+def test_the_highest_rank_is_that_of_the_matrix() -> None:
+    """16 allowed, every matrix has a side of 8; the rest of the budget stays unspent."""
+    assert {highest_rank(m, LoraSettings(max_rank=16)) for m in inventory().modules} == {8}
+    assert {state.max_rank for state in initial_states(inventory(), LoraSettings(max_rank=5))} == {
+        5
+    }
+    planned = plan({"kind": "uniform"}, budget=params(5000))
+    assert ranks(planned) == [8, 8, 8, 8]
+    assert planned.params == 8 * 96
+
+
+def test_a_budget_below_the_minimum_ranks_is_refused() -> None:
+    """2 * 96 = 192 are needed."""
+    with pytest.raises(ConfigError) as caught:
+        plan({"kind": "uniform"}, budget=params(191), lora={"min_rank": 2})
+    assert str(caught.value) == (
+        "budget must pay for lora.min_rank=2 on every module (192 parameters), got 191; "
+        "raise the budget or lower lora.min_rank"
+    )
+    assert plan({"kind": "uniform"}, budget=params(192), lora={"min_rank": 2}).params == 192
+
+
+def test_a_budget_below_one_module_is_refused() -> None:
+    with pytest.raises(ConfigError) as caught:
+        plan({"kind": "uniform"}, budget=params(15))
+    assert str(caught.value) == (
+        "budget must pay for rank 1 on at least one module (16 parameters), got 15; raise it"
+    )
+    assert plan({"kind": "uniform"}, budget=params(16)).params == 16
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "changes", "message"),
+    [
+        (
+            {"kind": "static", "where": "pattern", "pattern": "zzz"},
+            {},
+            "must select at least one module, pattern 'zzz' selects none",
+        ),
+        ({"kind": "adalora"}, {"training": {"steps": 1}}, "at least 2 steps to prune, got 1"),
+        (
+            {"kind": "uniform"},
+            {"lora": {"min_rank": 9}, "budget": {"unit": "rank", "value": 9}},
+            "a minimum rank must not exceed its maximum of 8, got 9",
+        ),
+    ],
+    ids=["pattern of nothing", "no step to prune", "minimum above the matrix"],
+)
+def test_a_run_that_could_not_start_is_refused_by_its_plan(
+    scheduler: dict[str, Any], changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        plan(scheduler, **changes)
+
+
+def test_a_plan_is_plain_json() -> None:
+    planned = plan({"kind": "hydra"})
+    assert Plan.model_validate(json.loads(json.dumps(planned.model_dump(mode="json")))) == planned
