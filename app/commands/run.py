@@ -11,7 +11,9 @@ from rankscope.app.store import open_store
 from rankscope.app.summary import print_summary
 from rankscope.app.terminal import err, print_json, progress_bar
 from rankscope.models.config import load_config
+from rankscope.models.events import OPEN_STATUSES
 from rankscope.storage import history
+from rankscope.storage.errors import RunRefusedError
 from rankscope.storage.runs import RunRecord, get_run, resolve_run
 from rankscope.storage.settings import Settings
 from rankscope.tasks.client import Foreground, add_run
@@ -33,7 +35,18 @@ def resume(run: RunId, as_json: AsJson = False) -> int:
     """Go on with a stopped or failed run from its last checkpoint, in the foreground."""
     settings = Settings()
     engine = open_store(settings)
-    return _train(engine, settings, resolve_run(engine, run), as_json=as_json)
+    record = get_run(engine, resolve_run(engine, run))
+    if record.status == "done":
+        raise RunRefusedError(
+            f"only a run that did not end as done can go on, got {record.id} which is done; "
+            "start a new run instead"
+        )
+    if record.status in OPEN_STATUSES:
+        raise RunRefusedError(
+            f"only a run that has ended can go on, got {record.id} which is {record.status}; "
+            f"stop it, or wait until its lease ends ({record.lease_until:%H:%M:%S} UTC)"
+        )
+    return _train(engine, settings, record.id, as_json=as_json)
 
 
 def _train(engine: Engine, settings: Settings, run_id: str, *, as_json: bool) -> int:

@@ -30,6 +30,7 @@ from rankscope.models.data.scenes_questions import (
     ask_position,
     ask_shape,
 )
+from rankscope.models.lora.inventory import list_linears
 from rankscope.models.vlms.embedded.modeling import (
     EmbeddedVlmConfig,
     EmbeddedVlmForConditionalGeneration,
@@ -41,6 +42,8 @@ from rankscope.models.vlms.embedded.processing import (
     weights_dir,
 )
 
+LINEARS_FILE = "linears.json"
+"""What can be adapted, for those who plan a run without loading the model."""
 REPORT_FILE = "pretraining.json"
 
 
@@ -212,6 +215,7 @@ def pretrain(recipe: Recipe, out: Path) -> dict[str, object]:
     out.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(out)
     processor.save_pretrained(out)
+    (out / LINEARS_FILE).write_text(list_linears(model).model_dump_json() + "\n")
     (out / REPORT_FILE).write_text(json.dumps(report, indent=2) + "\n")
     return report
 

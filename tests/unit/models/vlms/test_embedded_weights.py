@@ -8,8 +8,11 @@ import torch
 
 from rankscope.models.data import EasyVqa, Scenes
 from rankscope.models.data.scenes_tasks import TASKS
+from rankscope.models.lora.inventory import list_linears
+from rankscope.models.vlms import EmbeddedVlm
 from rankscope.models.vlms.embedded.pretrain import REPORT_FILE, Recipe, held_out_accuracy
 from rankscope.models.vlms.embedded.processing import load_embedded, weights_dir
+from rankscope.models.vlms.linears import shipped_linears
 
 FLOORS = {"color": 0.95, "shape": 0.95, "position": 0.75, "counting": 0.70}
 
@@ -45,3 +48,8 @@ def test_the_tokenizer_knows_every_word_of_every_built_in_data_set(
     texts = sorted({text for part in parts for text in (*part.questions, *part.answers)})
     blank = np.zeros((len(texts), 48, 48, 3), dtype=np.uint8)
     assert len(processor.prompt_batch(blank, texts)["input_ids"]) == len(texts)
+
+
+def test_the_shipped_list_of_linears_is_the_models_own() -> None:
+    model, _ = load_embedded()
+    assert shipped_linears(EmbeddedVlm()) == list_linears(model)
