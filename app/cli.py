@@ -7,7 +7,7 @@ import typer
 
 from rankscope.app.commands import compare, doctor, export, inspect, plan, replay, run
 from rankscope.app.terminal import err
-from rankscope.models.config import ConfigError
+from rankscope.models.reading import ConfigError
 from rankscope.storage.errors import StorageError
 from rankscope.tasks.client import JobFailed
 

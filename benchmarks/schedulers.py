@@ -28,7 +28,8 @@ from rich.progress import (
 )
 from sqlalchemy import Engine
 
-from rankscope.models.config import RunConfig, parse_config
+from rankscope.models.config import RunConfig
+from rankscope.models.reading import parse_config
 from rankscope.storage import history
 from rankscope.storage.comparison import compare
 from rankscope.storage.database import migrate, open_database

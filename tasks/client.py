@@ -12,9 +12,10 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from rankscope.models.config import ConfigError, RunConfig
+from rankscope.models.config import RunConfig
 from rankscope.models.events import OPEN_STATUSES
 from rankscope.models.inventory import Inventory
+from rankscope.models.reading import ConfigError
 from rankscope.models.vlms.linears import shipped_linears
 from rankscope.storage.artifacts import RunFolder
 from rankscope.storage.choices import Origin

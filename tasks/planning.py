@@ -2,8 +2,9 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rankscope.models.config import BYTES_PER_PARAM, ConfigError, LoraSettings, RunConfig
+from rankscope.models.config import BYTES_PER_PARAM, LoraSettings, RunConfig
 from rankscope.models.inventory import AdaptableModule, Inventory
+from rankscope.models.reading import ConfigError
 from rankscope.models.schedulers.adalora import AdaLora
 from rankscope.models.schedulers.allocation import uniform_ranks
 from rankscope.models.schedulers.contract import Apply, Keep, ModuleState, RankPlanner, View

@@ -8,7 +8,7 @@ import typer
 from rankscope.app.options import AsJson, RunId
 from rankscope.app.store import open_store
 from rankscope.app.terminal import out, print_json
-from rankscope.models.config import ConfigError
+from rankscope.models.reading import ConfigError
 from rankscope.storage.runs import resolve_run
 from rankscope.storage.settings import Settings
 from rankscope.tasks import client

@@ -9,8 +9,8 @@ from rankscope.app.options import AsJson, RunId
 from rankscope.app.store import open_store
 from rankscope.app.summary import print_summary
 from rankscope.app.terminal import count, out, percent, print_json, print_table, records
-from rankscope.models.config import ConfigError
 from rankscope.models.events import OPEN_STATUSES, RunStatus
+from rankscope.models.reading import ConfigError
 from rankscope.models.schedulers.contract import Apply
 from rankscope.storage import history
 from rankscope.storage.artifacts import RunFolder

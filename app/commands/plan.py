@@ -2,7 +2,7 @@
 
 from rankscope.app.options import AsJson, ConfigPath, Overrides
 from rankscope.app.terminal import count, out, print_json, print_table
-from rankscope.models.config import load_config
+from rankscope.models.reading import load_config
 from rankscope.tasks import client
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from rankscope.app.options import AsJson, Overrides, RunId
 from rankscope.app.store import open_store
 from rankscope.app.terminal import count, print_json, print_table
-from rankscope.models.config import ConfigError, parse_scheduler
+from rankscope.models.reading import ConfigError, parse_scheduler
 from rankscope.models.schedulers.contract import Apply, RankPlanner
 from rankscope.models.schedulers.replay import RecordedDecision, ReplayedDecision
 from rankscope.models.schedulers.replay import replay as replay_planner

@@ -10,8 +10,8 @@ from rankscope.app.options import AsJson, ConfigPath, Overrides, RunId
 from rankscope.app.store import open_store
 from rankscope.app.summary import print_summary
 from rankscope.app.terminal import err, print_json, progress_bar
-from rankscope.models.config import load_config
 from rankscope.models.events import OPEN_STATUSES
+from rankscope.models.reading import load_config
 from rankscope.storage import history
 from rankscope.storage.errors import RunRefusedError
 from rankscope.storage.runs import RunRecord, get_run, resolve_run

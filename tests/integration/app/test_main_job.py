@@ -9,7 +9,7 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel
 
-from rankscope.models.config import load_config
+from rankscope.models.reading import load_config
 from rankscope.models.vlms.embedded.processing import load_embedded
 from rankscope.storage import history
 from rankscope.storage.database import open_database

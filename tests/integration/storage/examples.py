@@ -6,7 +6,7 @@ from typing import Literal
 
 from sqlalchemy import Engine
 
-from rankscope.models.config import RunConfig, parse_config
+from rankscope.models.config import RunConfig
 from rankscope.models.events import (
     CheckpointSaved,
     Decided,
@@ -22,6 +22,7 @@ from rankscope.models.events import (
     StepDone,
 )
 from rankscope.models.inventory import AdaptableModule, Inventory
+from rankscope.models.reading import parse_config
 from rankscope.models.schedulers.contract import (
     Apply,
     Measure,

@@ -29,7 +29,7 @@ from tests.integration.storage.examples import (
 )
 
 RACE = """
-from rankscope.models.config import parse_config
+from rankscope.models.reading import parse_config
 from rankscope.storage.database import open_database
 from rankscope.storage.errors import RunRefusedError
 from rankscope.storage.runs import begin_attempt, create_run

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from rankscope.models.config import RunConfig, parse_config
+from rankscope.models.config import RunConfig
 from rankscope.models.events import Event, RanksChanged, StepDone
+from rankscope.models.reading import parse_config
 from rankscope.tasks.build import Assembled, assemble, make_trainer
 from rankscope.tasks.callback import Request, RunCallback
 from rankscope.tasks.checkpoints import list_checkpoints

@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from rankscope.models.config import parse_config
 from rankscope.models.events import (
     Decided,
     Evaluated,
@@ -18,6 +17,7 @@ from rankscope.models.events import (
     StepDone,
 )
 from rankscope.models.inventory import AdaptableModule, Inventory
+from rankscope.models.reading import parse_config
 from rankscope.models.schedulers.contract import (
     Apply,
     GradientEnergy,

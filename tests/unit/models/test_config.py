@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rankscope.models.config import (
-    ConfigError,
     DampedEarlyRates,
     FlatRates,
     GeometricRates,
@@ -17,11 +16,9 @@ from rankscope.models.config import (
     ParamsBudget,
     RankBudget,
     RunConfig,
-    load_config,
-    parse_config,
-    parse_scheduler,
 )
 from rankscope.models.inventory import AdaptableModule, Inventory
+from rankscope.models.reading import ConfigError, load_config, parse_config, parse_scheduler
 
 DATA = {"data": {"kind": "easy_vqa"}}
 
@@ -303,8 +300,8 @@ def test_equal_configs_written_in_another_order_have_one_text_and_one_hash() -> 
     one = parse_config(DATA | {"lora": {"parts": ["vision", "language"]}})
     other = parse_config({"lora": {"parts": ["language", "vision"]}} | DATA)
     assert one.hash() == other.hash()
-    assert one.canonical_json() == other.canonical_json()
-    assert parse_config(json.loads(one.canonical_json())) == one
+    assert one.model_dump_json() == other.model_dump_json()
+    assert parse_config(json.loads(one.model_dump_json())) == one
 
 
 # --- budgets and rates -----------------------------------------------------------------------

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rankscope.models.config import ConfigError, LoraSettings, parse_config
+from rankscope.models.config import LoraSettings
 from rankscope.models.inventory import AdaptableModule, Inventory
+from rankscope.models.reading import ConfigError, parse_config
 from rankscope.models.schedulers import PLANNERS
 from rankscope.tasks.planning import Plan, highest_rank, initial_states, plan_run
 

@@ -5,11 +5,12 @@ from functools import cache
 import numpy as np
 import torch
 
-from rankscope.models.config import RunConfig, parse_config
+from rankscope.models.config import RunConfig
 from rankscope.models.data.contract import VqaPart
 from rankscope.models.inventory import Inventory
 from rankscope.models.lora.elastic import ElasticLora
 from rankscope.models.lora.inventory import find_modules
+from rankscope.models.reading import parse_config
 from rankscope.models.vlms.embedded.modeling import (
     EmbeddedVlmConfig,
     EmbeddedVlmForConditionalGeneration,
