@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from rankscope.storage.runs import RunRecord, create_run, fail_run, get_run, set
 from rankscope.storage.settings import Settings
 from rankscope.tasks.planning import Plan, plan_run
 
+TRAINING_PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors")
 KILL_AFTER_S = 20.0
 """A training process asked to stop finishes its step and saves first; so long is enough."""
 
@@ -66,6 +68,20 @@ def add_run(engine: Engine, config: RunConfig, *, origin: Origin, owner: str) ->
     run_id = create_run(engine, config, origin=origin, owner=owner)
     set_inventory(engine, run_id, inventory, budget_params=budget_params)
     return run_id
+
+
+def check_training_packages() -> None:
+    """Refuse to train where only the parts without torch are installed.
+
+    Raises:
+        ConfigError: A package is missing.
+    """
+    missing = [name for name in TRAINING_PACKAGES if find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"training here needs {', '.join(TRAINING_PACKAGES)}, got no {', '.join(missing)}; "
+            "run: pip install 'rankscope[train]'"
+        )
 
 
 class Foreground:

@@ -15,11 +15,10 @@ from rankscope.app.terminal import out, print_json, print_table
 from rankscope.models.vlms import EmbeddedVlm
 from rankscope.models.vlms.linears import shipped_linears
 from rankscope.storage.settings import Settings
+from rankscope.tasks.client import TRAINING_PACKAGES
 
 LEAST_FREE_BYTES = 1_000_000_000
 """Below this a run with checkpoints of a larger model may fill the disk."""
-
-TRAINING_PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write the adapter of a run, load it with stock peft and compare the logits."""
+    client.check_training_packages()
     engine = open_store(Settings())
     run_id = resolve_run(engine, run)
     if to.exists() and (not to.is_dir() or any(to.iterdir())):

@@ -16,7 +16,7 @@ from rankscope.storage import history
 from rankscope.storage.errors import RunRefusedError
 from rankscope.storage.runs import RunRecord, get_run, resolve_run
 from rankscope.storage.settings import Settings
-from rankscope.tasks.client import Foreground, add_run
+from rankscope.tasks.client import Foreground, add_run, check_training_packages
 
 POLL_S = 0.25
 EXIT_CODES = {"done": 0, "failed": 1, "stopped": 130}
@@ -25,6 +25,7 @@ EXIT_CODES = {"done": 0, "failed": 1, "stopped": 130}
 def run(config: ConfigPath, overrides: Overrides = None, as_json: AsJson = False) -> int:
     """Train one run in the foreground; Ctrl-C stops it at the next step, its state saved."""
     checked = load_config(config, overrides)
+    check_training_packages()
     settings = Settings()
     engine = open_store(settings)
     run_id = add_run(engine, checked, origin="foreground", owner=getpass.getuser())
@@ -35,6 +36,7 @@ def resume(run: RunId, as_json: AsJson = False) -> int:
     """Go on with a stopped or failed run from its last checkpoint, in the foreground."""
     settings = Settings()
     engine = open_store(settings)
+    check_training_packages()
     record = get_run(engine, resolve_run(engine, run))
     if record.status == "done":
         raise RunRefusedError(

@@ -1,6 +1,5 @@
 """Every test here runs on SQLite and on a real PostgreSQL server."""
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,14 +9,6 @@ from sqlalchemy import Engine, text
 from rankscope.storage.database import migrate, open_database, writing
 from rankscope.storage.tables import Base
 from tests.helpers.postgres import PostgresServer
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    # not tmp_path: a Unix socket's path must be short and open to the server's user
-    folder = tempfile.TemporaryDirectory(prefix="rankscope-pg-", ignore_cleanup_errors=True)
-    with folder as name, PostgresServer(Path(name)) as server:
-        yield server
 
 
 @pytest.fixture(scope="session")
