@@ -33,6 +33,7 @@ def test_a_summary_counts_what_the_run_did(engine: Engine) -> None:
         sink.emit(evaluated(50, [True, True], when="during", part="validation"))
         sink.emit(evaluated(50, [True, True, True, False]))
         sink.emit(evaluated(50, [True, False, False, False], when="shuffled_images"))
+        sink.emit(evaluated(50, [True, True, False, False], when="question_only"))
         sink.emit(status("done", step=50))
     assert history.summary(engine, run_id).model_dump() == {
         "run": run_id,
@@ -50,6 +51,7 @@ def test_a_summary_counts_what_the_run_did(engine: Engine) -> None:
         "accuracy": 0.75,
         "accuracy_before": 0.25,
         "accuracy_shuffled_images": 0.25,
+        "accuracy_question_only": 0.5,
         "accuracy_validation": 1.0,
         "items": 4,
         "wall_s": 50.0,
