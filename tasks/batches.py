@@ -49,7 +49,7 @@ class Collator:
         """The batch of these items, labels on the answers only."""
         indices = list(items)
         return self.processor.training_batch(
-            self.part.images_NHWC[self.part.image_ids_I[indices]],
+            self.part.images_of(indices),
             [self.part.questions[i] for i in indices],
             [self.part.answers[i] for i in indices],
         )

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
 from peft.utils import SAFETENSORS_WEIGHTS_NAME
 from safetensors.torch import load_file
 from sqlalchemy import Engine
 from torch import nn
 
 from rankscope.models.config import RunConfig
+from rankscope.models.lora.export import reload_difference
 from rankscope.models.vlms.loading import load_vlm
 from rankscope.storage.artifacts import RunFolder
 from rankscope.storage.database import open_database
@@ -82,15 +82,11 @@ def export(engine: Engine, settings: Settings, run_id: str, to: Path) -> dict[st
 def _logit_difference(config: RunConfig, assembled: Assembled, folder: Path) -> float:
     """Largest absolute difference on test prompts between the run's model and the reloaded one."""
     vlm, test = assembled.vlm, assembled.splits.test.head(COMPARED_ITEMS)
-    prompt = vlm.processor.prompt_batch(test.images_NHWC[test.image_ids_I], list(test.questions))
+    prompt = vlm.processor.prompt_batch(test.images_of(range(len(test))), list(test.questions))
     batch = {key: value.to(vlm.device) for key, value in prompt.items()}
     fresh = load_vlm(config.model, vlm.device).model
     _copy_trained_base(assembled.tuning.model, fresh)
-    reloaded = PeftModel.from_pretrained(fresh, str(folder)).to(vlm.device)
-    with torch.no_grad():
-        expected = assembled.tuning.model.eval()(**batch).logits
-        got = reloaded.eval()(**batch).logits
-    return float((expected - got).abs().max())
+    return reload_difference(assembled.tuning.model, folder, fresh_base=fresh, batch=batch)
 
 
 def _copy_trained_base(trained: nn.Module, fresh: nn.Module) -> None:

@@ -69,7 +69,7 @@ def exact_match(
     try:
         for start in range(0, len(part), batch_size):
             ids = range(start, min(start + batch_size, len(part)))
-            images_NHWC = part.images_NHWC[part.image_ids_I[ids.start : ids.stop]]
+            images_NHWC = part.images_of(ids)
             questions = [part.questions[i] for i in ids]
             prompt = {
                 key: value.to(vlm.device)

@@ -9,6 +9,7 @@ import io
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 from types import FrameType
 from typing import TextIO, cast
@@ -26,6 +27,7 @@ from rankscope.models.events import (
     EvaluationKind,
     EvaluationPart,
     Event,
+    LogLine,
     ParamsSampled,
     RanksChanged,
     Resumed,
@@ -262,6 +264,8 @@ def train(engine: Engine, settings: Settings, run_id: str) -> RunStatus:
     except Exception as error:
         status, reason = "failed", _one_line(error)
         log.exception("failed", reason=reason)
+        trace = traceback.format_exc()
+        sink.emit(LogLine(step=training.step, time=time.time(), level="error", text=trace))
     sink.emit(StatusChanged(step=training.step, time=time.time(), status=status, reason=reason))
     sink.close()
     log.info(status, reason=reason)

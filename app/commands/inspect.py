@@ -8,7 +8,7 @@ import typer
 from rankscope.app.options import AsJson, RunId
 from rankscope.app.store import open_store
 from rankscope.app.summary import print_summary
-from rankscope.app.terminal import count, out, percent, print_json, print_table, records
+from rankscope.app.terminal import count, err, out, percent, print_json, print_table, records
 from rankscope.models.events import OPEN_STATUSES, RunStatus
 from rankscope.models.reading import ConfigError
 from rankscope.models.schedulers.contract import Apply
@@ -117,7 +117,9 @@ def logs(
     run_id = resolve_run(engine, run)
     path = RunFolder(settings, run_id).log_path
     if not path.exists():
-        out.print(f"run {run_id} has written no log on this machine", markup=False)
+        err.print(f"the log of run {run_id} is not on this machine; its recorded lines:")
+        for line in history.log_lines(engine, run_id)["text"]:
+            out.print(line, markup=False)
         return
     with path.open(encoding="utf-8", errors="replace") as log:
         while True:

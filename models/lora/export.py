@@ -1,7 +1,7 @@
 """Write the adapters as a plain PEFT adapter and prove that it loads to the same function."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -86,31 +86,23 @@ def write_adapter(
     save_file(tensors, directory / "adapter_model.safetensors", metadata={"format": "pt"})
 
 
-def proved_export(
-    elastic: ElasticLora,
-    directory: Path,
-    *,
-    base_model_name: str,
-    fresh_base: Callable[[], nn.Module],
-    batch: Mapping[str, Tensor],
+def reload_difference(
+    live: nn.Module, directory: Path, *, fresh_base: nn.Module, batch: Mapping[str, Tensor]
 ) -> float:
-    """Export, load with peft onto a fresh base model and compare the logits of both.
+    """Load an exported adapter with peft onto a fresh base model and compare the logits.
 
     Args:
-        elastic: The adapters.
-        directory: Where to write.
-        base_model_name: Hub id or path that the config names as its base model.
-        fresh_base: Makes the base model without adapters, with whatever else was trained beside
-            them (a projector).
+        live: The adapted model that was exported; left in the mode it came in.
+        directory: What ``export`` wrote.
+        fresh_base: The base model without adapters, with whatever else was trained beside them (a
+            projector); it is wrapped in place.
         batch: Keyword arguments of one forward pass whose result has ``logits``.
 
     Returns:
         The largest absolute difference of the logits, both models in evaluation mode.
     """
-    export(elastic, directory, base_model_name=base_model_name)
-    live = elastic.peft_model
     device = next(live.parameters()).device
-    loaded = PeftModel.from_pretrained(fresh_base(), str(directory)).to(device)
+    loaded = PeftModel.from_pretrained(fresh_base, str(directory)).to(device)
     was_training = live.training
     try:
         with torch.no_grad():

@@ -87,6 +87,8 @@ def test_a_loss_that_is_no_number_fails_the_run_with_the_remedy(
     assert "optimizer.lr" in run.status_reason
     assert len(history.metrics(engine, run.id)) >= 1
     assert "TrainingDiverged" in rankscope("logs", run.id).stdout
+    shutil.rmtree(rankscope.home / "runs")
+    assert "TrainingDiverged" in rankscope("logs", run.id).stdout, "the record keeps the trace"
 
 
 def test_a_full_disk_fails_the_run_and_keeps_what_was_recorded(demo: str, tmp_path: Path) -> None:

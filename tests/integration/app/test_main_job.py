@@ -150,3 +150,35 @@ def test_a_run_that_is_done_is_not_resumed(finished: Finished) -> None:
 
 def test_doctor_finds_this_machine_ready(finished: Finished) -> None:
     assert finished.rankscope.answer("doctor")["ok"] is True
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["scheduler={kind: adalora}"],
+        [
+            "scheduler={kind: uniform}",
+            "training.train_projector=true",
+            "lora.parts=[projector, language]",
+            "lora.targets=linear_1|linear_2|down_proj",
+        ],
+    ],
+    ids=["adalora", "projector trained and adapted"],
+)
+def test_what_else_can_be_trained_exports_to_the_same_logits(
+    rankscope: CommandLine, demo: str, tmp_path: Path, overrides: list[str]
+) -> None:
+    arguments = [part for override in overrides for part in ("--set", override)]
+    done = rankscope.answer("run", demo, *TINY_RUN, *arguments)
+    answer = rankscope.answer("export", done["run"], "--to", str(tmp_path / "adapter"))
+    assert answer["max_logit_difference"] <= 1e-5
+    assert answer["params"] > 0
+
+
+def test_full_fine_tuning_has_no_adapter_to_export(
+    rankscope: CommandLine, demo: str, tmp_path: Path
+) -> None:
+    done = rankscope.answer("run", demo, *TINY_RUN, "--set", "scheduler={kind: full}")
+    assert done["max_live_params"] == 983_040
+    refused = rankscope("export", done["run"], "--to", str(tmp_path / "adapter"), code=1)
+    assert "only adapters can be exported" in refused.stderr
