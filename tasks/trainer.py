@@ -37,7 +37,7 @@ from rankscope.models.events import (
 from rankscope.storage import history
 from rankscope.storage.artifacts import RunFolder
 from rankscope.storage.database import open_database
-from rankscope.storage.runs import begin_attempt, get_run
+from rankscope.storage.runs import begin_attempt, get_run, set_inventory
 from rankscope.storage.settings import Settings
 from rankscope.storage.sink import Sink
 from rankscope.tasks.build import Assembled, assemble, make_trainer
@@ -95,12 +95,16 @@ class Training:
         for one in signals:
             signal.signal(one, remember)
 
+    def prepare(self) -> Assembled:
+        """Load model and data and put the adapters on."""
+        self._say("starting", "loading model and data")
+        seed_everything(self._config.seed)
+        self._assembled = assemble(self._config, self._emit)
+        return self._assembled
+
     def run(self, *, is_scored_before: bool) -> RunStatus:
         """Train to the end or to a request to stop."""
-        config = self._config
-        self._say("starting", "loading model and data")
-        seed_everything(config.seed)
-        assembled = self._assembled = assemble(config, self._emit)
+        config, assembled = self._config, self._built
         callback = RunCallback(
             config,
             assembled.inventory,
@@ -259,6 +263,14 @@ def train(engine: Engine, settings: Settings, run_id: str) -> RunStatus:
     training.stop_on(signal.SIGTERM, signal.SIGINT)
     reason = ""
     try:
+        assembled = training.prepare()
+        set_inventory(
+            engine,
+            run_id,
+            assembled.inventory,
+            budget_params=assembled.budget_params,
+            other_trainable_params=assembled.other_trainable_params,
+        )
         is_scored = history.has_score(engine, run_id, part="test", when="before")
         status = training.run(is_scored_before=is_scored)
     except Exception as error:

@@ -173,6 +173,10 @@ def test_what_else_can_be_trained_exports_to_the_same_logits(
     answer = rankscope.answer("export", done["run"], "--to", str(tmp_path / "adapter"))
     assert answer["max_logit_difference"] <= 1e-5
     assert answer["params"] > 0
+    # Two linear layers with biases (64 -> 128 -> 128), a depthwise 3 x 3 convolution, nine places.
+    projector = (64 + 1) * 128 + (128 + 1) * 128 + (9 + 1) * 128 + 9 * 128
+    is_trained = "training.train_projector=true" in overrides
+    assert done["other_trainable_params"] == (projector if is_trained else 0)
 
 
 def test_full_fine_tuning_has_no_adapter_to_export(
