@@ -221,6 +221,7 @@ def _arguments(config: RunConfig, folder: Path) -> TrainingArguments:
         warmup_steps=round(training.warmup_fraction * training.steps),
         max_grad_norm=config.optimizer.max_grad_norm,
         bf16=training.precision == "bf16",
+        use_cpu=not torch.cuda.is_available(),  # else transformers refuses bf16 there
         seed=config.seed,
         # Logging, saving and scoring are our callback's.
         logging_strategy="no",

@@ -156,6 +156,7 @@ def test_doctor_finds_this_machine_ready(finished: Finished) -> None:
     "overrides",
     [
         ["scheduler={kind: adalora}"],
+        ["training.precision=bf16"],
         [
             "scheduler={kind: uniform}",
             "training.train_projector=true",
@@ -163,7 +164,7 @@ def test_doctor_finds_this_machine_ready(finished: Finished) -> None:
             "lora.targets=linear_1|linear_2|down_proj",
         ],
     ],
-    ids=["adalora", "projector trained and adapted"],
+    ids=["adalora", "bf16", "projector trained and adapted"],
 )
 def test_what_else_can_be_trained_exports_to_the_same_logits(
     rankscope: CommandLine, demo: str, tmp_path: Path, overrides: list[str]
