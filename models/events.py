@@ -53,7 +53,7 @@ class RanksChanged(_Event):
 
     kind: Literal["ranks_changed"] = "ranks_changed"
     ranks: dict[str, int]
-    cause: Literal["start", "scheduler", "observed", "resume"] = Field(
+    cause: Literal["start", "scheduler", "observed"] = Field(
         description="start: initial allocation; observed: by a scheduler that trains itself."
     )
     moved_params: int = Field(ge=0, description="Half of the sum of |new - old| parameters.")

@@ -14,10 +14,7 @@ from rankscope.models.schedulers.static import Static
 from rankscope.models.schedulers.uniform import Uniform
 
 _Planner = Uniform | RandomRanks | Static | Gradient | Hydra
-"""The list: a new planner's name goes here."""
-
-AnyPlanner = Annotated[_Planner, Field(discriminator="kind")]
-"""What decides ranks through the one contract and never exceeds the budget."""
+"""The list: a new planner's name goes here. Planners never exceed the budget."""
 
 AnyScheduler = Annotated[_Planner | AdaLora | Full, Field(discriminator="kind")]
 """What a run may be configured with; the last two train by themselves and exceed the budget."""

@@ -80,7 +80,7 @@ def ranks_changed(
     step: int,
     ranks: dict[int, int],
     *,
-    cause: Literal["start", "scheduler", "observed", "resume"] = "scheduler",
+    cause: Literal["start", "scheduler", "observed"] = "scheduler",
     moved: int = 16,
     live: int = 48,
 ) -> RanksChanged:

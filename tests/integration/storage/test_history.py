@@ -28,7 +28,7 @@ def test_a_summary_counts_what_the_run_did(engine: Engine) -> None:
         sink.emit(ranks_changed(10, {0: 2, 1: 2}, moved=16, live=60))
         sink.emit(ranks_changed(20, {}, moved=0, live=60))
         sink.emit(ranks_changed(30, {0: 1}, cause="observed", moved=8, live=40))
-        sink.emit(ranks_changed(30, {0: 1}, cause="resume", moved=99, live=40))
+        sink.emit(ranks_changed(30, {0: 1}, cause="start", moved=99, live=40))
         sink.emit(evaluated(40, [True, False], when="during", part="validation"))
         sink.emit(evaluated(50, [True, True], when="during", part="validation"))
         sink.emit(evaluated(50, [True, True, True, False]))
