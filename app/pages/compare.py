@@ -1,0 +1,13 @@
+"""The page *Compare*."""
+
+from rankscope.app.pages.contract import Page, Site
+from rankscope.app.pages.screen import screen
+
+
+def build(site: Site) -> None:
+    """Build the page."""
+    del site
+    screen("compare", "<p>Loading</p>")
+
+
+PAGE = Page("Compare", "/compare", build)

@@ -1,0 +1,1 @@
+export function start(element) { element.textContent = 'Workers'; }
