@@ -15,6 +15,8 @@ from rankscope.models.schedulers.contract import (
 RunStatus = Literal["queued", "starting", "running", "paused", "done", "failed", "stopped", "lost"]
 OPEN_STATUSES: frozenset[RunStatus] = frozenset({"queued", "starting", "running", "paused"})
 """A run in one of these may still change; in any other it has ended."""
+LIVE_STATUSES: frozenset[RunStatus] = OPEN_STATUSES - {"queued"}
+"""A run in one of these belongs to the process of its present attempt."""
 
 EvaluationPart = Literal["validation", "test"]
 EvaluationKind = Literal["before", "during", "after", "shuffled_images", "question_only"]

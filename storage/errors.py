@@ -13,6 +13,10 @@ class NewerDatabaseError(StorageError):
     """The database was written by a newer Rankscope than this one."""
 
 
+class UnusableRedisError(StorageError):
+    """The address of Redis makes no sense."""
+
+
 class UnknownRunError(StorageError):
     """No run, or more than one, answers to what was given."""
 
@@ -31,3 +35,7 @@ class WriteFailedError(StorageError):
 
 class PathRefusedError(StorageError):
     """A path that leaves the run's folder."""
+
+
+class AccountRefusedError(StorageError):
+    """An account's name, password or existence does not fit what was asked."""

@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from rankscope.storage import redis_address
 from rankscope.storage.database import safe_url
 
 
 class Settings(BaseSettings):
-    """Where this process keeps and finds things: ``RANKSCOPE_HOME`` and ``DATABASE_URL``.
+    """Where things are: ``RANKSCOPE_HOME``, ``DATABASE_URL`` and ``REDIS_URL``.
 
-    Its text form hides ``database_url``, which may hold a password; show ``safe_url`` instead.
+    Its text form hides the two addresses, which may hold passwords; show ``safe_url`` and
+    ``safe_redis_url`` instead.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
@@ -25,6 +27,17 @@ class Settings(BaseSettings):
         repr=False,
         description="sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME.",
     )
+    redis_url: str | None = Field(
+        None,
+        repr=False,
+        description="redis://HOST:PORT/NUMBER; without it a private server under the home.",
+    )
+
+    @field_validator("redis_url")
+    @classmethod
+    def _names_a_server(cls, url: str | None) -> str | None:
+        # deployment files pass on an empty variable for one that is not set
+        return redis_address.checked(url) if url else None
 
     @classmethod
     def settings_customise_sources(
@@ -48,6 +61,26 @@ class Settings(BaseSettings):
     def safe_url(self) -> str:
         """The database's address with its password hidden."""
         return safe_url(self.database_url)
+
+    @property
+    def valkey_socket(self) -> Path:
+        """Unix socket of the private server; its folder may have to be made, with mode 0700."""
+        return redis_address.private_socket(self.rankscope_home)
+
+    @property
+    def live_url(self) -> str:
+        """Where Redis answers, as redis-py wants it: the given server or the private one."""
+        return self.redis_url or redis_address.socket_url(self.valkey_socket)
+
+    @property
+    def celery_broker_url(self) -> str:
+        """The same server as Celery wants it."""
+        return redis_address.broker_url(self.live_url)
+
+    @property
+    def safe_redis_url(self) -> str:
+        """The server's address with its password hidden."""
+        return redis_address.without_password(self.live_url)
 
 
 def _default_url(home: Path) -> str:

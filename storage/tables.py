@@ -23,6 +23,7 @@ from sqlalchemy import (
     String,
     Text,
     TypeDecorator,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 
@@ -97,9 +98,15 @@ class Run(Base):
     status_reason: Mapped[str] = mapped_column(Text)
     priority: Mapped[int]  # 0 is the most urgent
     position: Mapped[float] = mapped_column(Double)  # order within a priority; seconds at creation
+    queue: Mapped[str] = mapped_column(Text, server_default="default")
+    is_held: Mapped[bool] = mapped_column(server_default=false())
+    num_requeues: Mapped[int] = mapped_column(server_default="0")  # those that count as failures
     attempt: Mapped[int]
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     worker_id: Mapped[str | None] = mapped_column(Text)
+    process_host: Mapped[str | None] = mapped_column(Text)
+    process_pid: Mapped[int | None]
+    process_started_at: Mapped[float | None] = mapped_column(Double)  # as psutil's create_time
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -265,6 +272,10 @@ class Worker(Base):
     num_slots: Mapped[int]
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    device: Mapped[str | None] = mapped_column(Text)
+    memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    memory_used_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    version: Mapped[str | None] = mapped_column(Text)
 
 
 class Account(Base):
