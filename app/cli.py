@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
-from rankscope.app.commands import compare, doctor, export, inspect, plan, replay, run
+from rankscope.app.commands import compare, doctor, export, inspect, plan, replay, run, web
 from rankscope.app.terminal import err
 from rankscope.models.reading import ConfigError
 from rankscope.storage.errors import StorageError
@@ -37,6 +37,7 @@ def build() -> typer.Typer:
         replay.replay,
         export.export,
         doctor.doctor,
+        web.web,
     ):
         cli.command()(command)
     return cli

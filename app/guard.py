@@ -1,0 +1,183 @@
+"""The door: every request and WebSocket passes here before any route, ours or Gradio's."""
+
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import quote
+
+from anyio import to_thread
+from sqlalchemy import Engine
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rankscope.app.identity import Person
+from rankscope.app.origins import Origins
+from rankscope.app.sessions import COOKIE, LIFETIME_S, Sessions
+from rankscope.storage.tokens import verify_token
+
+PUBLIC_PATHS = frozenset({"/signin", "/healthz", "/readyz"})
+PUBLIC_FOLDER = "/ui/"
+"""Style sheets and scripts: the sign-in page needs them, and they hold no data."""
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+UNAUTHENTICATED_CODE, FOREIGN_CODE = 4401, 4403
+"""Close codes of a WebSocket; a refusal before the handshake would not tell the page why."""
+
+_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        # Gradio 6 writes its configuration as an inline script and compiles js_on_load
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "connect-src 'self'",
+        "worker-src 'self' blob:",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+_HEADERS = {
+    "content-security-policy": _POLICY,
+    "x-frame-options": "DENY",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+class Guard:
+    """ASGI middleware that knows who asks, refuses who may not, and adds security headers.
+
+    It denies by default: a path is public only if this file says so, hence a route that a new
+    version of Gradio adds is behind the door from its first day.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        engine: Engine,
+        sessions: Sessions,
+        origins: Origins,
+        is_https: bool,
+    ) -> None:
+        self._app = app
+        self._engine = engine
+        self._sessions = sessions
+        self._origins = origins
+        self._is_https = is_https
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let through, redirect to the sign-in page, or refuse."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        person, cookie = await self._identify(headers)
+        is_own = self._origins.is_own(headers)
+        state = {**scope.get("state", {}), "person": person, "is_own_origin": is_own}
+        scope["state"] = state
+        send = self._with_headers(send, cookie)
+        refusal = self._refusal(scope, headers, person, is_own=is_own)
+        if refusal is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            code = UNAUTHENTICATED_CODE if refusal.status_code == 401 else FOREIGN_CODE
+            await _close(receive, send, code)
+        else:
+            await refusal(scope, receive, send)
+
+    async def _identify(self, headers: Headers) -> tuple[Person | None, str | None]:
+        """Who asks, and a fresh cookie if the one that came is a day old."""
+        kind, _, token = headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer":
+            known = await to_thread.run_sync(verify_token, self._engine, token.strip())
+            return (Person(known.owner, known.role) if known else None), None
+        cookie = _cookie(headers)
+        session = self._sessions.read(cookie) if cookie else None
+        if session is None:
+            return self._sessions.anyone(), None
+        return session.person, self._sessions.renew(session.person) if session.is_old else None
+
+    def _refusal(
+        self, scope: Scope, headers: Headers, person: Person | None, *, is_own: bool
+    ) -> Response | None:
+        if not self._origins.is_known_host(headers):
+            return _problem(
+                421,
+                f"the Host must be a name of this server, got {headers.get('host', '')[:100]!r}; "
+                "use localhost or its IP address, or set RANKSCOPE_PUBLIC_URL",
+            )
+        is_unsafe = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
+        if is_unsafe and not is_own:
+            return _problem(
+                403,
+                "the Origin must be this server's own, got "
+                f"{headers.get('origin', 'another site')[:100]!r}; act from the pages of this "
+                "server, or set RANKSCOPE_PUBLIC_URL to the address people type",
+            )
+        path: str = scope["path"]
+        if person is not None or path in PUBLIC_PATHS or path.startswith(PUBLIC_FOLDER):
+            return None
+        if scope["type"] == "http" and _is_page_load(scope["method"], path, headers):
+            query = scope.get("query_string", b"").decode("latin-1")
+            wanted = quote(f"{path}?{query}" if query else path, safe="")
+            return RedirectResponse(f"/signin?next={wanted}", 303)
+        return _problem(
+            401,
+            "this needs a signed-in person, and you are not or your sign-in has expired; "
+            "sign in at /signin, or send a valid bearer token",
+        )
+
+    def _with_headers(self, send: Send, cookie: str | None) -> Send:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                if self._is_https:
+                    headers.setdefault("strict-transport-security", "max-age=31536000")
+                if cookie is not None and "set-cookie" not in headers:
+                    set_cookie(headers, cookie, is_https=self._is_https)
+            await send(message)
+
+        return sending
+
+
+def set_cookie(headers: MutableHeaders, value: str, *, is_https: bool) -> None:
+    """Hand the browser its cookie; an empty value takes it away."""
+    morsel: SimpleCookie = SimpleCookie()
+    morsel[COOKIE] = value
+    morsel[COOKIE]["path"] = "/"
+    morsel[COOKIE]["max-age"] = LIFETIME_S if value else 0
+    morsel[COOKIE]["httponly"] = True
+    morsel[COOKIE]["samesite"] = "Lax"
+    if is_https:
+        morsel[COOKIE]["secure"] = True
+    headers.append("set-cookie", morsel.output(header="").strip())
+
+
+def _cookie(headers: Headers) -> str | None:
+    try:
+        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return None
+    return found.value if found else None
+
+
+def _is_page_load(method: str, path: str, headers: Headers) -> bool:
+    is_api = path.startswith(("/api/", "/gradio_api/"))
+    return method in ("GET", "HEAD") and not is_api and "text/html" in headers.get("accept", "")
+
+
+def _problem(status: int, message: str) -> JSONResponse:
+    headers = {"www-authenticate": "Bearer"} if status == 401 else None
+    return JSONResponse({"message": message}, status, headers)
+
+
+async def _close(receive: Receive, send: Send, code: int) -> None:
+    await receive()  # websocket.connect
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.close", "code": code})
