@@ -24,7 +24,7 @@ BYTES_PER_PARAM = 4
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class RankBudget(_Section):
@@ -139,13 +139,15 @@ LayerRates = Annotated[FlatRates | DampedEarlyRates | GeometricRates, Field(disc
 class OptimizerSettings(_Section):
     """AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101)."""
 
-    lr: float = Field(0.01, gt=0, le=1, description="Peak learning rate of the adapters.")
+    lr: float = Field(0.01, gt=0, le=1, title="Learning rate", description="Peak, of the adapters.")
     layer_rates: LayerRates = Field(
         FlatRates(), description="Layer-wise factors within the language model."
     )
-    beta1: float = Field(0.9, ge=0, lt=1)
-    beta2: float = Field(0.99, ge=0, lt=1)
-    weight_decay: float = Field(0.0, ge=0, le=1)
+    beta1: float = Field(0.9, ge=0, lt=1, description="Decay of the mean of gradients.")
+    beta2: float = Field(0.99, ge=0, lt=1, description="Decay of the mean of their squares.")
+    weight_decay: float = Field(
+        0.0, ge=0, le=1, description="Share of a weight taken off per step, times the rate."
+    )
     max_grad_norm: float = Field(
         1.0, gt=0, le=1e6, description="Gradients are clipped to this norm."
     )
@@ -177,7 +179,9 @@ class TrainingSettings(_Section):
 class EvaluationSettings(_Section):
     """When generated answers are scored by exact match."""
 
-    every_steps: int = Field(50, ge=1, description="Optimizer steps between scores on validation.")
+    every_steps: int = Field(
+        50, ge=1, title="Score every", description="Optimizer steps between scores on validation."
+    )
     validation_items: int = Field(256, ge=1, description="Validation items scored each time.")
     test_items: int | None = Field(
         None, ge=1, description="Test items scored before and after training; None takes all."
@@ -191,7 +195,9 @@ class EvaluationSettings(_Section):
 class CheckpointSettings(_Section):
     """When training state is saved; the last two are kept."""
 
-    every_s: float = Field(60.0, gt=0, description="Seconds between checkpoints.")
+    every_s: float = Field(
+        60.0, gt=0, le=1e6, title="Save every", description="Time between checkpoints."
+    )
 
 
 class RunConfig(_Section):
@@ -199,7 +205,9 @@ class RunConfig(_Section):
 
     version: Literal[1] = 1
     name: str = Field("", max_length=200, description="A name for people.")
-    tags: tuple[Annotated[str, Field(min_length=1, max_length=60)], ...] = Field((), max_length=20)
+    tags: tuple[Annotated[str, Field(min_length=1, max_length=60)], ...] = Field(
+        (), max_length=20, description="Words to find and group runs by."
+    )
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Decides adapters, data order and draws.")
     model: AnyVlm = Field(EmbeddedVlm(), description="The vision-language model to fine-tune.")
     data: AnyDataset = Field(description="The data set and its task.")

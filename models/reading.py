@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -10,9 +10,35 @@ from pydantic import TypeAdapter, ValidationError
 from rankscope.models.config import RunConfig
 from rankscope.models.schedulers import AnyScheduler
 
+MAX_TEXT_LENGTH = 65_536
+"""Of YAML that somebody sends; the longest config with every key written out has 3,000."""
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong with a configuration.
+
+    Args:
+        field: The place as YAML spells it, ``optimizer.lr``; "" for the whole.
+        place: The same as pydantic counts it, with the kind of each union on the way.
+        message: Rule, value and remedy.
+    """
+
+    field: str
+    place: tuple[str, ...]
+    message: str
+
 
 class ConfigError(ValueError):
-    """Bad input: one line that says rule, value and remedy."""
+    """Bad input: one line that says rule, value and remedy.
+
+    Args:
+        message: The line.
+        problems: What it is made of, where single fields are to blame.
+    """
+
+    def __init__(self, message: str, problems: tuple[Problem, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
 
 
 def load_config(path: Path, overrides: list[str] | None = None) -> RunConfig:
@@ -22,22 +48,25 @@ def load_config(path: Path, overrides: list[str] | None = None) -> RunConfig:
         ConfigError: One line with rule, value and remedy.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_bytes()
     except OSError as error:
         raise ConfigError(
             f"the config must be a readable file, got {path} ({error.strerror}); check the path"
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        where = " ".join(str(error).split())
-        raise ConfigError(f"the config must be YAML, {path} is not ({where}); mend it") from error
-    if not isinstance(raw, dict):
-        raise ConfigError(
-            f"the config must be a mapping of keys, {path} holds {type(raw).__name__}; "
-            "start from a file in configs/"
-        )
+    raw = _mapping(text, str(path))
     for override in overrides or []:
         _override(raw, override)
     return parse_config(raw)
+
+
+def read_config(text: str, called: str) -> RunConfig:
+    """Read a configuration from YAML that somebody sent; ``called`` names it in messages.
+
+    Raises:
+        ConfigError: One line with rule, value and remedy.
+    """
+    _check_size(text, called)
+    return parse_config(_mapping(text, called))
 
 
 def parse_config(raw: dict[str, Any]) -> RunConfig:
@@ -45,7 +74,15 @@ def parse_config(raw: dict[str, Any]) -> RunConfig:
     try:
         return RunConfig.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError("; ".join(_explain(dict(e), raw) for e in error.errors())) from error
+        problems = tuple(
+            Problem(
+                ".".join(_keys_written(e["loc"], raw)),
+                tuple(map(str, e["loc"])),
+                _explain(dict(e), raw),
+            )
+            for e in error.errors()
+        )
+        raise ConfigError("; ".join(p.message for p in problems), problems) from error
 
 
 def parse_scheduler(kind: str, overrides: list[str] | None = None) -> AnyScheduler:
@@ -63,6 +100,36 @@ def parse_scheduler(kind: str, overrides: list[str] | None = None) -> AnySchedul
         lines = (_explain(dict(e), raw, within="scheduler") for e in error.errors())
         raise ConfigError("; ".join(lines)) from error
     return scheduler
+
+
+def _mapping(text: str | bytes, called: str) -> dict[str, Any]:
+    try:
+        raw = yaml.safe_load(text)
+    # Odd numbers, dates and escapes fail with these, endless brackets exhaust the stack.
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+        where = " ".join(str(error).split())
+        raise ConfigError(f"the config must be YAML, {called} is not ({where}); mend it") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(
+            f"the config must be a mapping of keys, {called} holds {type(raw).__name__}; "
+            "start from a file in configs/"
+        )
+    return raw
+
+
+def _check_size(text: str, called: str) -> None:
+    """Refuse what would cost a server much: long texts, and aliases that multiply."""
+    if len(text) > MAX_TEXT_LENGTH:
+        raise ConfigError(
+            f"{called} must not exceed {MAX_TEXT_LENGTH:,} characters, "
+            f"got {len(text):,}; shorten it"
+        )
+    try:
+        has_alias = any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text))
+    except (yaml.YAMLError, ValueError, OverflowError):
+        return  # reading it says why
+    if has_alias:
+        raise ConfigError(f"{called} must not use YAML aliases (*name), got one; write it out")
 
 
 def _override(raw: dict[str, Any], override: str) -> None:
