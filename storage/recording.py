@@ -7,7 +7,14 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, and_, delete, false, func, or_, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from rankscope.models.events import OPEN_STATUSES, Event, Resumed, StatusChanged, StepDone
+from rankscope.models.events import (
+    LIVE_STATUSES,
+    OPEN_STATUSES,
+    Event,
+    Resumed,
+    StatusChanged,
+    StepDone,
+)
 from rankscope.storage.errors import FencedOutError
 from rankscope.storage.event_rows import Row, Table, rows_of, storable
 from rankscope.storage.tables import (
@@ -83,7 +90,7 @@ def _claim(
     is_mine = (
         true()
         if has_ended
-        else or_(Run.status.in_(OPEN_STATUSES), is_repeat if last_id else false())
+        else or_(Run.status.in_(LIVE_STATUSES), is_repeat if last_id else false())
     )
     statement = (
         update(Run)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from sqlalchemy import ColumnElement, Engine, and_, delete, insert, or_, select, update
+from sqlalchemy import Engine, and_, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from rankscope.models.config import RunConfig
@@ -13,11 +13,16 @@ from rankscope.models.inventory import Inventory
 from rankscope.storage.choices import Origin
 from rankscope.storage.control import request_control, take_control
 from rankscope.storage.database import writing
+from rankscope.storage.ending import (
+    fail_abandoned_foreground_runs,
+    fail_run,
+    lease_is_over,
+)
 from rankscope.storage.errors import RunRefusedError, StorageError, UnknownRunError
 from rankscope.storage.finding import RunFilter, list_runs, resolve_run
 from rankscope.storage.ids import new_id
 from rankscope.storage.packing import pack_model, unpack_json
-from rankscope.storage.tables import RequestedControl, Run
+from rankscope.storage.tables import Run
 
 __all__ = [
     "Parent",
@@ -37,6 +42,7 @@ __all__ = [
 
 NORMAL_PRIORITY = 5
 """0 is the most urgent, 9 can wait."""
+DEFAULT_QUEUE = "default"
 START_GRACE_S = 120.0
 """How long a run outside the queue may take to begin its first attempt (torch imports slowly)."""
 
@@ -86,6 +92,7 @@ def create_run(
     idempotency_key: str | None = None,
     parent: Parent | None = None,
     priority: int = NORMAL_PRIORITY,
+    queue: str = DEFAULT_QUEUE,
 ) -> str:
     """Add a run and return its id; name and tags are the config's.
 
@@ -100,11 +107,12 @@ def create_run(
         idempotency_key: The same key always gives the same run, however many ask at once.
         parent: The run and step it is forked from.
         priority: 0 is the most urgent.
+        queue: Whose workers may take it.
 
     Raises:
         RunRefusedError: If the key belongs to a run of another config.
     """
-    row = _new_row(config, origin, owner, idempotency_key, priority)
+    row = _new_row(config, origin, owner, idempotency_key, priority) | {"queue": queue}
     if parent is not None:
         row |= {"parent_run_id": parent.run_id, "parent_step": parent.step}
     known = _run_of_key(engine, idempotency_key, config)
@@ -167,7 +175,7 @@ def begin_attempt(engine: Engine, run_id: str, *, worker_id: str | None, lease_s
     now = datetime.now(UTC)
     ended = OPEN_STATUSES | {"done"}
     can_begin = or_(
-        Run.attempt == 0, Run.status.not_in(ended), and_(Run.status != "done", _lease_is_over(now))
+        Run.attempt == 0, Run.status.not_in(ended), and_(Run.status != "done", lease_is_over(now))
     )
     statement = (
         update(Run)
@@ -226,41 +234,6 @@ def set_inventory(
                 other_trainable_params=other_trainable_params,
             )
         )
-
-
-def fail_run(engine: Engine, run_id: str, reason: str) -> bool:
-    """Close a run whose trainer died without a word; returns False when it had ended already.
-
-    The dead attempt, should it come back, is refused from here on.
-    """
-    return bool(_fail(engine, Run.id == run_id, reason))
-
-
-def fail_abandoned_foreground_runs(engine: Engine, now: datetime) -> list[str]:
-    """Close the open foreground runs whose lease has expired, and return their ids.
-
-    Runs of the queue are requeued by the reaper instead, external ones become ``lost``.
-    """
-    abandoned = and_(Run.origin == "foreground", _lease_is_over(now))
-    reason = "its process ended without a word: the lease expired; see the log, then resume the run"
-    return _fail(engine, abandoned, reason)
-
-
-def _fail(engine: Engine, which: ColumnElement[bool], reason: str) -> list[str]:
-    statement = (
-        update(Run)
-        .where(which, Run.status.in_(OPEN_STATUSES))
-        .values(status="failed", status_reason=reason, ended_at=datetime.now(UTC), lease_until=None)
-        .returning(Run.id)
-    )
-    with writing(engine) as connection:
-        failed = list(connection.execute(statement).scalars())
-        connection.execute(delete(RequestedControl).where(RequestedControl.run_id.in_(failed)))
-    return failed
-
-
-def _lease_is_over(now: datetime) -> ColumnElement[bool]:
-    return or_(Run.lease_until.is_(None), Run.lease_until < now)
 
 
 def _run_of_key(engine: Engine, key: str | None, config: RunConfig) -> str | None:
