@@ -33,9 +33,10 @@ from rankscope.models.reading import parse_config
 from rankscope.storage import history
 from rankscope.storage.comparison import compare
 from rankscope.storage.database import migrate, open_database
-from rankscope.storage.runs import create_run, get_run, set_inventory
+from rankscope.storage.runs import begin_attempt, create_run, get_run, set_inventory
 from rankscope.storage.settings import Settings
 from rankscope.tasks.client import inventory_of
+from rankscope.tasks.settings import WorkerSettings
 
 PROTOCOL = Path(__file__).with_suffix(".yaml")
 
@@ -242,7 +243,9 @@ def _train(job: tuple[Settings, str]) -> tuple[str, str]:
 
     settings, run = job
     engine = open_database(settings.database_url)
-    return run, train(engine, settings, run)
+    lease_s = WorkerSettings().lease_s
+    attempt = begin_attempt(engine, run, worker_id=None, lease_s=lease_s)
+    return run, train(engine, settings, run, attempt, lease_s=lease_s)
 
 
 def main() -> None:

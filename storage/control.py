@@ -41,14 +41,24 @@ def request_control(engine: Engine, run_id: str, command: Control) -> None:
 def take_control(engine: Engine, run_id: str, attempt: int) -> frozenset[Control]:
     """Take up what was asked since the last call; costs one read when nothing was.
 
-    Only the run's present attempt is told.
+    Only the run's present attempt is told. A stop is told until the run has ended: a trainer that
+    dies or hangs after it was told must not train on in its next attempt.
     """
     is_present = select(Run.id).where(Run.id == run_id, Run.attempt == attempt).exists()
     asked = and_(RequestedControl.run_id == run_id, is_present)
     with engine.connect() as connection:
-        if connection.execute(select(RequestedControl.command).where(asked)).first() is None:
-            return frozenset()
-    with writing(engine) as connection:
-        taken = delete(RequestedControl).where(asked).returning(RequestedControl.command)
-        commands = set(connection.execute(taken).scalars())
+        commands = set(connection.execute(select(RequestedControl.command).where(asked)).scalars())
+    if commands - {"stop"}:
+        with writing(engine) as connection:
+            is_once = and_(asked, RequestedControl.command != "stop")
+            connection.execute(delete(RequestedControl).where(is_once))
     return frozenset(command for command in get_args(Control) if command in commands)
+
+
+def stop_asked_s(engine: Engine, run_id: str, now: datetime) -> float | None:
+    """Seconds since somebody asked a live run to stop, None if nobody did."""
+    is_stop = (RequestedControl.run_id == run_id, RequestedControl.command == "stop")
+    with engine.connect() as connection:
+        statement = select(RequestedControl.requested_at).where(*is_stop)
+        asked_at = connection.execute(statement).scalar_one_or_none()
+    return None if asked_at is None else (now - asked_at).total_seconds()

@@ -1,11 +1,8 @@
 """What the application may ask of the workers; only the processes it starts import torch."""
 
-import contextlib
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,9 +17,18 @@ from rankscope.models.reading import ConfigError
 from rankscope.models.vlms.linears import shipped_linears
 from rankscope.storage.artifacts import RunFolder
 from rankscope.storage.choices import Origin
-from rankscope.storage.runs import RunRecord, create_run, fail_run, get_run, set_inventory
+from rankscope.storage.runs import (
+    START_GRACE_S,
+    RunRecord,
+    begin_attempt,
+    create_run,
+    fail_run,
+    get_run,
+    set_inventory,
+)
 from rankscope.storage.settings import Settings
 from rankscope.tasks.planning import Plan, plan_run
+from rankscope.tasks.processes import TrainingProcess, command, environment
 
 TRAINING_PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors")
 KILL_AFTER_S = 20.0
@@ -93,21 +99,19 @@ class Foreground:
         self._run_id = run_id
         self._asked_s: float | None = None
         self._folder.make()
-        with self._folder.log_path.open("ab") as log:
-            self._process = subprocess.Popen(
-                _command("trainer", run_id),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=_environment(get_run(engine, run_id).config),
-                start_new_session=True,
-            )
+        attempt = begin_attempt(engine, run_id, worker_id=None, lease_s=START_GRACE_S)
+        self._process = TrainingProcess.start(
+            run_id,
+            attempt,
+            log=self._folder.log_path,
+            environment=environment(get_run(engine, run_id).config),
+        )
 
     def is_alive(self) -> bool:
         """Whether the training process still runs; one that ignores a stop for long is ended."""
         if self._asked_s is not None and time.monotonic() - self._asked_s > KILL_AFTER_S:
-            self._signal(signal.SIGKILL)
-        return self._process.poll() is None
+            self._process.signal(signal.SIGKILL)
+        return not self._process.has_ended()
 
     def outcome(self) -> RunRecord:
         """The run's row once the process has ended; one that died without a word failed it."""
@@ -121,23 +125,13 @@ class Foreground:
         """Ask for a stop at the next step; asked twice, end it at once."""
         if self._asked_s is None:
             self._asked_s = time.monotonic()
-            self._signal(signal.SIGTERM)
+            self._process.signal(signal.SIGTERM)
         else:
-            self._signal(signal.SIGKILL)
-
-    def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
+            self._process.signal(signal.SIGKILL)
 
     def _how_it_ended(self) -> str:
-        code = self._process.returncode
         log = " ".join(self._folder.log_tail(1)) or "empty log"
-        if code < 0:
-            name = signal.Signals(-code).name
-            return (
-                f"the training process was ended by {name}; resume the run (last log line: {log})"
-            )
-        return f"the training process ended with status {code} and no word (last log line: {log})"
+        return f"{self._process.how_it_ended()}; resume the run (last log line: {log})"
 
 
 def export(engine: Engine, run_id: str, to: Path) -> dict[str, Any]:
@@ -150,11 +144,11 @@ def export(engine: Engine, run_id: str, to: Path) -> dict[str, Any]:
         JobFailed: Nothing could be exported.
     """
     done = subprocess.run(
-        _command("exporting", run_id, str(to)),
+        command("exporting", run_id, str(to)),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        env=_environment(get_run(engine, run_id).config),
+        env=environment(get_run(engine, run_id).config),
         check=False,
     )
     if done.returncode:
@@ -162,22 +156,3 @@ def export(engine: Engine, run_id: str, to: Path) -> dict[str, Any]:
         raise JobFailed(lines[-1])
     answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return answer
-
-
-def _command(verb: str, *arguments: str) -> list[str]:
-    # -P: a user's own folder called models or tasks must never shadow a package.
-    return [sys.executable, "-P", "-m", f"rankscope.tasks.{verb}", *arguments]
-
-
-def _environment(config: RunConfig) -> dict[str, str]:
-    """This process's environment; libraries stay offline and quiet unless it says otherwise."""
-    defaults = {
-        "OMP_NUM_THREADS": str(config.model.threads or os.cpu_count() or 1),
-        "HF_HUB_OFFLINE": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-        "TRANSFORMERS_VERBOSITY": "error",
-        "PYTHONUNBUFFERED": "1",
-        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-    }
-    return defaults | dict(os.environ)

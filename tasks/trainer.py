@@ -1,6 +1,8 @@
 """The training process: carries one run from its row in the database to its end.
 
-Started as ``python -P -m rankscope.tasks.trainer RUN`` with its output going to the run's log file.
+Started as ``python -P -m rankscope.tasks.trainer RUN --attempt N`` with its output going to the
+run's log file, by whoever has begun that attempt. SIGTERM and SIGINT stop the run at the next step,
+SIGUSR1 gives it back to the queue; either saves first.
 """
 
 import argparse
@@ -10,8 +12,6 @@ import signal
 import sys
 import time
 import traceback
-from pathlib import Path
-from types import FrameType
 from typing import TextIO, cast
 
 import structlog
@@ -20,40 +20,20 @@ import transformers
 from sqlalchemy import Engine
 from typing_extensions import override
 
-from rankscope.models.config import RunConfig
-from rankscope.models.data.contract import VqaPart
-from rankscope.models.events import (
-    Evaluated,
-    EvaluationKind,
-    EvaluationPart,
-    Event,
-    LogLine,
-    ParamsSampled,
-    RanksChanged,
-    Resumed,
-    RunStatus,
-    StatusChanged,
-)
+from rankscope.models.events import LIVE_STATUSES, LogLine, RunStatus, StatusChanged
 from rankscope.storage import history
 from rankscope.storage.artifacts import RunFolder
 from rankscope.storage.database import open_database
-from rankscope.storage.runs import begin_attempt, get_run, set_inventory
+from rankscope.storage.errors import FencedOutError
+from rankscope.storage.queue import requeue
+from rankscope.storage.runs import get_run, set_inventory
 from rankscope.storage.settings import Settings
 from rankscope.storage.sink import Sink
-from rankscope.tasks.build import Assembled, assemble, make_trainer
-from rankscope.tasks.callback import Request, RunCallback
-from rankscope.tasks.checkpoints import CHECKPOINTS, list_checkpoints, load_trained, read_checkpoint
-from rankscope.tasks.loop import RankTrainer, seed_everything
-from rankscope.tasks.scoring import Score, exact_match, score
+from rankscope.tasks.attempt import Training
+from rankscope.tasks.checkpoints import CHECKPOINTS
+from rankscope.tasks.settings import WorkerSettings
 
 log = structlog.get_logger()
-
-LEASE_S = 30.0
-"""How long a silent training process is still taken for alive."""
-
-
-class RecordingFailed(RuntimeError):
-    """The database no longer takes what the run says."""
 
 
 class UnbreakableLog(io.TextIOBase):
@@ -74,193 +54,36 @@ class UnbreakableLog(io.TextIOBase):
             self._stream.flush()
 
 
-class Training:
-    """One attempt at one run."""
-
-    def __init__(self, config: RunConfig, sink: Sink, folder: Path, *, attempt: int) -> None:
-        self._config = config
-        self._sink = sink
-        self._checkpoints = folder
-        self._attempt = attempt
-        self._step = 0
-        self._signalled = False
-        self._assembled: Assembled | None = None
-
-    def stop_on(self, *signals: signal.Signals) -> None:
-        """Treat these signals as a request to stop at the next step, state saved."""
-
-        def remember(_number: int, _frame: FrameType | None) -> None:
-            self._signalled = True
-
-        for one in signals:
-            signal.signal(one, remember)
-
-    def prepare(self) -> Assembled:
-        """Load model and data and put the adapters on."""
-        self._say("starting", "loading model and data")
-        seed_everything(self._config.seed)
-        self._assembled = assemble(self._config, self._emit)
-        return self._assembled
-
-    def run(self, *, is_scored_before: bool) -> RunStatus:
-        """Train to the end or to a request to stop."""
-        config, assembled = self._config, self._built
-        callback = RunCallback(
-            config,
-            assembled.inventory,
-            emit=self._emit,
-            flush=self._sink.flush,
-            requested=self._requested,
-            score_validation=self._score_validation,
-        )
-        trainer = make_trainer(config, assembled, self._checkpoints, callback)
-        checkpoints = list_checkpoints(self._checkpoints)
-        if self._attempt > 1:
-            self._step = int(checkpoints[-1].name.removeprefix("step-")) if checkpoints else 0
-            self._emit(
-                Resumed(
-                    step=self._step,
-                    time=time.time(),
-                    attempt=self._attempt,
-                    from_start=not checkpoints,
-                )
-            )
-        if not is_scored_before or not checkpoints:
-            self._score_before()
-        if not checkpoints:
-            self._tell_start()
-            if assembled.steering:
-                assembled.steering.decide(0, None, None)
-        self._say("running", "training")
-        self._train(trainer, checkpoints[-1] if checkpoints else None)
-        if callback.was_stopped:
-            return "stopped"
-        self._step = config.training.steps
-        self._score("test", "after", self._test_part())
-        if config.evaluation.shuffled_images:
-            part = self._test_part().shuffled_images(config.seed)
-            self._score("test", "shuffled_images", part)
-        return "done"
-
-    def _tell_start(self) -> None:
-        """The parameters and, where there are ranks, the allocation that the run starts from."""
-        tuning, now = self._built.tuning, time.time()
-        live_params, ranks = tuning.live_params(), tuning.ranks()
-        self._emit(ParamsSampled(step=0, time=now, live_params=live_params, sample=0))
-        if ranks:
-            self._emit(
-                RanksChanged(
-                    step=0,
-                    time=now,
-                    ranks=ranks,
-                    cause="start",
-                    moved_params=0,
-                    live_params=live_params,
-                )
-            )
-
-    def _emit(self, event: Event) -> None:
-        self._step = event.step
-        self._sink.emit(event)
-
-    def _train(self, trainer: RankTrainer, checkpoint: Path | None) -> None:
-        if checkpoint and self._step >= self._config.training.steps:
-            state, tensors = read_checkpoint(checkpoint, self._config.hash())
-            load_trained(self._built.tuning, state, tensors)
-        else:
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-
-    def _requested(self) -> Request | None:
-        if self._sink.failure is not None:
-            raise RecordingFailed(str(self._sink.failure)) from self._sink.failure
-        return "stop" if self._signalled else self._sink.take_request()
-
-    def _score_validation(self, step: int) -> None:
-        self._step = step
-        part = self._built.splits.validation.head(self._config.evaluation.validation_items)
-        self._score("validation", "during", part, quiet=True)
-
-    def _test_part(self) -> VqaPart:
-        test, items = self._built.splits.test, self._config.evaluation.test_items
-        return test if items is None else test.head(items)
-
-    def _score(
-        self, part: EvaluationPart, when: EvaluationKind, items: VqaPart, *, quiet: bool = False
-    ) -> None:
-        what = f"scoring {part} ({when.replace('_', ' ')})"
-        if not quiet:
-            self._say("running", what)
-
-        def tell(num_items: int) -> None:
-            if not quiet:
-                done = f"{what}: {num_items:,} of {len(items):,} items"
-                self._emit_status("running", done)
-
-        started_s = time.perf_counter()
-        result = exact_match(
-            self._built.tuning.model,
-            self._built.vlm,
-            items,
-            batch_size=self._config.evaluation.batch_size,
-            on_items=tell,
-        )
-        self._tell_score(part, when, result, time.perf_counter() - started_s)
-
-    def _score_before(self) -> None:
-        """What the model, and what no model at all, would answer on the test."""
-        part = self._test_part()
-        self._score("test", "before", part)
-        usual = self._built.splits.question_only_answers(part.questions)
-        self._tell_score("test", "question_only", score(usual, part), duration_s=0.0)
-
-    def _tell_score(
-        self, part: EvaluationPart, when: EvaluationKind, result: Score, duration_s: float
-    ) -> None:
-        self._emit(
-            Evaluated(
-                step=self._step,
-                time=time.time(),
-                part=part,
-                when=when,
-                accuracy=result.accuracy,
-                accuracy_by_skill=result.accuracy_by_skill,
-                correct=tuple(result.correct_N.tolist()),
-                duration_s=duration_s,
-            )
-        )
-        accuracy = round(result.accuracy, 4)
-        log.info("scored", part=part, when=when, step=self._step, accuracy=accuracy)
-
-    @property
-    def step(self) -> int:
-        """Optimizer steps done, as far as this attempt has told."""
-        return self._step
-
-    @property
-    def _built(self) -> Assembled:
-        assert self._assembled is not None
-        return self._assembled
-
-    def _say(self, status: RunStatus, reason: str) -> None:
-        log.info(status, reason=reason, step=self._step)
-        self._emit_status(status, reason)
-
-    def _emit_status(self, status: RunStatus, reason: str) -> None:
-        self._emit(StatusChanged(step=self._step, time=time.time(), status=status, reason=reason))
-
-
-def train(engine: Engine, settings: Settings, run_id: str) -> RunStatus:
-    """Carry one run to its end and record how it ended.
+def train(
+    engine: Engine, settings: Settings, run_id: str, attempt: int, *, lease_s: float
+) -> RunStatus:
+    """Carry one run to its end, or back to the queue, and record how it ended.
 
     This is the one place that catches broadly: whatever goes wrong, the run says so and nothing
     recorded is lost.
+
+    Args:
+        engine: The database.
+        settings: Where the run's files are.
+        run_id: The run.
+        attempt: As whoever started this process began it.
+        lease_s: Seconds without a word after which others may take the run over.
+
+    Raises:
+        FencedOutError: The attempt is over.
     """
     run = get_run(engine, run_id)
-    attempt = begin_attempt(engine, run_id, worker_id=None, lease_s=LEASE_S)
-    sink = Sink(engine, run_id, attempt, run.inventory, lease_s=LEASE_S)
+    if run.attempt != attempt or run.status not in LIVE_STATUSES:
+        raise FencedOutError(
+            f"an attempt must be the run's present one to train, got {attempt} of {run_id} which "
+            f"is {run.status} at attempt {run.attempt}; nothing is left to do here"
+        )
+    sink = Sink(engine, run_id, attempt, run.inventory, lease_s=lease_s)
     folder = RunFolder(settings, run_id)
     training = Training(run.config, sink, folder.inside(CHECKPOINTS), attempt=attempt)
-    training.stop_on(signal.SIGTERM, signal.SIGINT)
+    training.end_on(signal.SIGTERM, signal.SIGINT, status="stopped")
+    if run.origin == "queue":
+        training.end_on(signal.SIGUSR1, status="queued")
     reason = ""
     try:
         assembled = training.prepare()
@@ -278,6 +101,10 @@ def train(engine: Engine, settings: Settings, run_id: str) -> RunStatus:
         log.exception("failed", reason=reason)
         trace = traceback.format_exc()
         sink.emit(LogLine(step=training.step, time=time.time(), level="error", text=trace))
+    if status == "queued":
+        sink.close()
+        reason = "its worker ended; it goes on from its last checkpoint"
+        return requeue(engine, run_id, attempt, reason, counts=False)
     sink.emit(StatusChanged(step=training.step, time=time.time(), status=status, reason=reason))
     sink.close()
     log.info(status, reason=reason)
@@ -292,16 +119,19 @@ def _one_line(error: Exception) -> str:
 
 
 def main() -> int:
-    """Exit status 0 when the run is done or was stopped as asked, 1 when it failed."""
+    """Exit status 1 when the run failed, else 0: done, or ended early as asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", help="id of the run")
-    run_id = parser.parse_args().run
+    parser.add_argument("--attempt", type=int, required=True, help="its number, begun already")
+    arguments = parser.parse_args()
     sys.stdout = sys.stderr = UnbreakableLog(sys.stderr)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(cast("TextIO", sys.stderr)))
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     settings = Settings()
     engine = open_database(settings.database_url)
-    return 1 if train(engine, settings, run_id) == "failed" else 0
+    lease_s = WorkerSettings().lease_s
+    status = train(engine, settings, arguments.run, arguments.attempt, lease_s=lease_s)
+    return 1 if status == "failed" else 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,115 @@
+"""The processes that train and export: how they are started, watched and told to end."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+from rankscope.models.config import RunConfig
+
+_SAME_START_S = 2.0
+"""Linux gives a start time to a second or so, and pids do not come round again that fast."""
+
+
+class TrainingProcess:
+    """A training process: started here, or found again by its pid and start time.
+
+    It leads a process group of its own, so that a signal reaches the helpers it starts too.
+    """
+
+    def __init__(self, process: psutil.Process) -> None:
+        self._process = process
+        self.pid: int = process.pid
+        self.started_at: float = process.create_time()
+
+    @classmethod
+    def start(cls, run_id: str, attempt: int, *, log: Path, environment: dict[str, str]) -> Self:
+        """Start one attempt at a run, its output appended to the run's log file.
+
+        Raises:
+            OSError: The log cannot be written or no process be started.
+        """
+        with log.open("ab") as output:
+            return cls(
+                psutil.Popen(
+                    command("trainer", run_id, "--attempt", str(attempt)),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env=environment,
+                    start_new_session=True,
+                )
+            )
+
+    @classmethod
+    def find(cls, run_id: str, pid: int, started_at: float) -> Self | None:
+        """The process that still trains a run, or None where that pid is free or another's."""
+        try:
+            found = cls(psutil.Process(pid))
+            is_same = abs(found.started_at - started_at) < _SAME_START_S
+            if is_same and run_id in found._process.cmdline() and not found.has_ended():
+                return found
+        except psutil.Error:
+            pass
+        return None
+
+    def has_ended(self) -> bool:
+        """Whether it is gone; one that nobody has collected yet is."""
+        if isinstance(self._process, psutil.Popen):
+            return self._process.poll() is not None
+        try:
+            is_zombie = self._process.status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+        return is_zombie or not self._process.is_running()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Signal the whole group, if it is still this process that leads it."""
+        if not self.has_ended():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
+
+    def how_it_ended(self) -> str:
+        """For people, without the log; only the starter learns a status."""
+        code = self._process.returncode if isinstance(self._process, psutil.Popen) else None
+        if code is None:
+            return "the training process ended without a word"
+        if code < 0:
+            return f"the training process was ended by {signal.Signals(-code).name}"
+        return f"the training process ended with status {code} and no word"
+
+
+def command(verb: str, *arguments: str) -> list[str]:
+    """Argument list of ``rankscope.tasks.VERB`` as a process of its own."""
+    # -P: a user's own folder called models or tasks must never shadow a package.
+    return [sys.executable, "-P", "-m", f"rankscope.tasks.{verb}", *arguments]
+
+
+def environment(config: RunConfig, *, num_processes: int = 1) -> dict[str, str]:
+    """This process's environment; libraries stay offline and quiet unless it says otherwise.
+
+    Args:
+        config: What will run.
+        num_processes: How many share this machine's cores; the config's own threads come first.
+    """
+    num_threads = config.model.threads or max(1, num_cores() // num_processes)
+    defaults = {
+        "OMP_NUM_THREADS": str(num_threads),
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "PYTHONUNBUFFERED": "1",
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    }
+    return defaults | dict(os.environ)
+
+
+def num_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
