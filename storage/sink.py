@@ -1,5 +1,7 @@
 """What a training run says goes here: queued in no time, written in batches by one thread.
 
+Given a stream, a second thread shows the same events live; the two know nothing of each other.
+
 At a crash of the process at most the last ``flush_s`` seconds of events are lost, and those the
 database was not there to take. Everything else is in the database, in order, once.
 """
@@ -8,6 +10,7 @@ import threading
 import time
 from datetime import UTC, datetime
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import Engine, update
@@ -23,6 +26,9 @@ from rankscope.storage.errors import FencedOutError, StorageError, WriteFailedEr
 from rankscope.storage.ids import event_id
 from rankscope.storage.recording import NumberedEvent, Writer, record
 from rankscope.storage.tables import Run
+
+if TYPE_CHECKING:
+    from rankscope.storage.stream import Stream
 
 log = structlog.get_logger()
 
@@ -48,6 +54,7 @@ class Sink:
         inventory: The run's modules, in whose order rank changes are packed.
         flush_s: Seconds between transactions.
         lease_s: Seconds without a word after which others may take the run over.
+        stream: Where the events are shown live; without it the database is all there is.
     """
 
     def __init__(
@@ -59,6 +66,7 @@ class Sink:
         *,
         flush_s: float = 0.5,
         lease_s: float = 30.0,
+        stream: "Stream | None" = None,
     ) -> None:
         modules = inventory.modules if inventory else ()
         index_of = {module.name: index for index, module in enumerate(modules)}
@@ -66,7 +74,7 @@ class Sink:
         self._writer = Writer(run_id, attempt, index_of, lease_s)
         self._flush_s = flush_s
         self._changed = threading.Condition()  # guards the seven fields below
-        self._incoming: list[Event] = []
+        self._incoming: list[NumberedEvent] = []
         self._requests: set[Control] = set()
         self._num_emitted = 0
         self._num_written = 0
@@ -75,10 +83,15 @@ class Sink:
         self._closes_at: float | None = None
         # the emitter thread's own
         self._waiting: list[NumberedEvent] = []
-        self._num_numbered = 0
         self._retry_s = 0.0
         self._renewed_at = 0.0
         self._has_ended = False
+        self._publisher = None
+        if stream is not None:
+            # who has no Redis client has no stream
+            from rankscope.storage.publishing import Publisher
+
+            self._publisher = Publisher(stream, run_id, index_of, self._hurry)
         self._thread = threading.Thread(target=self._work, name=f"sink-{run_id}", daemon=True)
         self._thread.start()
 
@@ -88,8 +101,12 @@ class Sink:
             if self._closes_at is not None:
                 raise RuntimeError("a closed sink takes no events; emit before close()")
             if self._failure is None:
-                self._incoming.append(event)
                 self._num_emitted += 1
+                number = event_id(self._writer.attempt, self._num_emitted)
+                numbered = NumberedEvent(number, event)
+                self._incoming.append(numbered)
+                if self._publisher is not None:
+                    self._publisher.offer(numbered)
 
     @property
     def failure(self) -> StorageError | None:
@@ -134,6 +151,8 @@ class Sink:
                 self._closes_at = time.monotonic() + timeout_s
             self._is_hurried = True
             self._changed.notify_all()
+        if self._publisher is not None:
+            self._publisher.close()
         self._thread.join(timeout_s + _LAST_CALL_S)
         if self._thread.is_alive():
             raise _too_late(timeout_s, self._num_emitted - self._num_written)
@@ -180,11 +199,14 @@ class Sink:
             self._is_hurried = False
             incoming, self._incoming = self._incoming, []
             is_closing = self._closes_at is not None
-        for event in incoming:
-            self._num_numbered += 1
-            number = event_id(self._writer.attempt, self._num_numbered)
-            self._waiting.append(NumberedEvent(number, event))
+        self._waiting += incoming
         return is_closing
+
+    def _hurry(self) -> None:
+        """Somebody asked for something: end the pause before the next round."""
+        with self._changed:
+            self._is_hurried = True
+            self._changed.notify_all()
 
     def _write_waiting(self) -> None:
         is_due = time.monotonic() - self._renewed_at >= self._writer.lease_s / 3
@@ -222,6 +244,8 @@ class Sink:
 
     def _fail(self, error: StorageError) -> None:
         log.error("recording stopped", reason=str(error), waiting=len(self._waiting))
+        if self._publisher is not None:
+            self._publisher.abandon()
         if not isinstance(error, FencedOutError):
             self._try_to_say_so(str(error))
         with self._changed:
