@@ -29,6 +29,7 @@ from rankscope.storage.queue import requeue
 from rankscope.storage.runs import get_run, set_inventory
 from rankscope.storage.settings import Settings
 from rankscope.storage.sink import Sink
+from rankscope.storage.stream import Stream
 from rankscope.tasks.attempt import Training
 from rankscope.tasks.checkpoints import CHECKPOINTS
 from rankscope.tasks.settings import WorkerSettings
@@ -78,7 +79,8 @@ def train(
             f"an attempt must be the run's present one to train, got {attempt} of {run_id} which "
             f"is {run.status} at attempt {run.attempt}; nothing is left to do here"
         )
-    sink = Sink(engine, run_id, attempt, run.inventory, lease_s=lease_s)
+    stream = Stream(settings.live_url)
+    sink = Sink(engine, run_id, attempt, run.inventory, lease_s=lease_s, stream=stream)
     folder = RunFolder(settings, run_id)
     training = Training(run.config, sink, folder.inside(CHECKPOINTS), attempt=attempt)
     training.end_on(signal.SIGTERM, signal.SIGINT, status="stopped")
