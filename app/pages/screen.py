@@ -15,4 +15,5 @@ def screen(module: str, skeleton: str) -> gr.HTML:
         js_on_load=f"import('/ui/{module}.js').then((page) => page.start(element));",
         apply_default_css=False,
         elem_id=f"screen-{module}",
+        padding=False,
     )
