@@ -60,7 +60,9 @@ def broker_url(url: str) -> str:
         return url
     # "virtual_host" is kombu's word for the number of the database
     query = [("virtual_host" if key == "db" else key, value) for key, value in _query(url)]
-    return urlunsplit(("redis+socket", parts.netloc, parts.path, urlencode(query), ""))
+    # not urlunsplit: it leaves out the // where no host follows
+    address = f"redis+socket://{parts.netloc}{parts.path}"
+    return f"{address}?{urlencode(query)}" if query else address
 
 
 def without_password(url: str) -> str:
