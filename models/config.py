@@ -31,7 +31,7 @@ class RankBudget(_Section):
     """A budget equal to the same rank on every adaptable module."""
 
     unit: Literal["rank"] = "rank"
-    value: float = Field(1.0, gt=0, le=1024, description="Equivalent uniform rank.")
+    value: float = Field(1.0, gt=0, le=1024, title="Rank", description="Equivalent uniform rank.")
 
     def params(self, inventory: Inventory) -> int:
         """Resolve to trainable adapter parameters."""
@@ -41,8 +41,10 @@ class RankBudget(_Section):
 class ParamsBudget(_Section):
     """A budget in trainable adapter parameters."""
 
+    model_config = ConfigDict(title="Parameters")
+
     unit: Literal["params"] = "params"
-    value: int = Field(ge=1, description="Adapter parameters.")
+    value: int = Field(ge=1, title="Parameters", description="Adapter parameters.")
 
     def params(self, inventory: Inventory) -> int:
         """Resolve to trainable adapter parameters."""
@@ -54,7 +56,7 @@ class MegabyteBudget(_Section):
     """A budget as the size of the exported adapter, float32, 1 MB = 10^6 bytes."""
 
     unit: Literal["megabytes"] = "megabytes"
-    value: float = Field(gt=0, le=1_000_000, description="Adapter size in MB.")
+    value: float = Field(gt=0, le=1_000_000, title="Megabytes", description="Adapter size in MB.")
 
     def params(self, inventory: Inventory) -> int:
         """Resolve to trainable adapter parameters."""

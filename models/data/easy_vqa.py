@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from typing_extensions import override
 
 from rankscope.models.data.contract import (
@@ -27,6 +27,8 @@ SHAPE_ANSWERS = frozenset({"circle", "rectangle", "triangle"})
 
 class EasyVqa(VqaDataset):
     """easy-VQA at any picture size; a picture has about 9.6 questions."""
+
+    model_config = ConfigDict(title="easy-VQA")
 
     kind: Literal["easy_vqa"] = "easy_vqa"
     probe_pictures: int = Field(

@@ -26,7 +26,7 @@ class AdaLora(BaseModel):
         where that has none that trains (tinit = tfinal = 0), fractions in the paper's range.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", title="AdaLoRA")
 
     kind: Literal["adalora"] = "adalora"
     init_rank_factor: float = Field(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from typing_extensions import override
 
 from rankscope.models.inventory import IntArray
@@ -78,6 +78,8 @@ class Hydra(RankPlanner):
 
     Source: Xi, Bing & Yahyapour 2025, arXiv 2512.20674.
     """
+
+    model_config = ConfigDict(title="HyDRA")
 
     kind: Literal["hydra"] = "hydra"
     early_lr_factor: float = Field(
