@@ -5,7 +5,18 @@ from collections.abc import Sequence
 
 import typer
 
-from rankscope.app.commands import compare, doctor, export, inspect, plan, replay, run, web
+from rankscope.app.commands import (
+    compare,
+    doctor,
+    export,
+    inspect,
+    migrate,
+    plan,
+    replay,
+    run,
+    user,
+    web,
+)
 from rankscope.app.terminal import err
 from rankscope.models.reading import ConfigError
 from rankscope.storage.errors import StorageError
@@ -37,9 +48,11 @@ def build() -> typer.Typer:
         replay.replay,
         export.export,
         doctor.doctor,
+        migrate.migrate,
         web.web,
     ):
         cli.command()(command)
+    cli.add_typer(user.commands(), name="user")
     return cli
 
 

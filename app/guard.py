@@ -11,10 +11,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rankscope.app.identity import Person
 from rankscope.app.origins import Origins
-from rankscope.app.sessions import COOKIE, LIFETIME_S, Sessions
+from rankscope.app.sessions import COOKIE, Sessions, set_cookie
 from rankscope.storage.tokens import verify_token
 
-PUBLIC_PATHS = frozenset({"/signin", "/healthz", "/readyz"})
+PUBLIC_PATHS = frozenset({"/signin", "/signout", "/healthz", "/readyz"})
 PUBLIC_FOLDER = "/ui/"
 """Style sheets and scripts: the sign-in page needs them, and they hold no data."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -61,13 +61,11 @@ class Guard:
         engine: Engine,
         sessions: Sessions,
         origins: Origins,
-        is_https: bool,
     ) -> None:
         self._app = app
         self._engine = engine
         self._sessions = sessions
         self._origins = origins
-        self._is_https = is_https
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let through, redirect to the sign-in page, or refuse."""
@@ -137,26 +135,13 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
-                if self._is_https:
+                if self._sessions.is_https:
                     headers.setdefault("strict-transport-security", "max-age=31536000")
                 if cookie is not None and "set-cookie" not in headers:
-                    set_cookie(headers, cookie, is_https=self._is_https)
+                    set_cookie(headers, cookie, is_https=self._sessions.is_https)
             await send(message)
 
         return sending
-
-
-def set_cookie(headers: MutableHeaders, value: str, *, is_https: bool) -> None:
-    """Hand the browser its cookie; an empty value takes it away."""
-    morsel: SimpleCookie = SimpleCookie()
-    morsel[COOKIE] = value
-    morsel[COOKIE]["path"] = "/"
-    morsel[COOKIE]["max-age"] = LIFETIME_S if value else 0
-    morsel[COOKIE]["httponly"] = True
-    morsel[COOKIE]["samesite"] = "Lax"
-    if is_https:
-        morsel[COOKIE]["secure"] = True
-    headers.append("set-cookie", morsel.output(header="").strip())
 
 
 def _cookie(headers: Headers) -> str | None:

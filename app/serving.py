@@ -3,7 +3,7 @@
 import uvicorn
 from sqlalchemy import Engine
 
-from rankscope.app.settings import WebSettings
+from rankscope.app.admission import admit, read_web_settings
 from rankscope.app.web import create_app
 from rankscope.storage.settings import Settings
 
@@ -12,8 +12,13 @@ SHUTDOWN_S = 3
 
 
 def serve(engine: Engine, settings: Settings, host: str, port: int) -> None:
-    """Serve until SIGINT or SIGTERM."""
-    web = WebSettings()
+    """Serve until SIGINT or SIGTERM.
+
+    Raises:
+        ConfigError: If the settings make no sense, or strangers could come in.
+    """
+    web = read_web_settings()
+    admit(engine, web, host)
     uvicorn.run(
         create_app(engine, settings, web, host=host),
         host=host,

@@ -5,11 +5,13 @@ import hashlib
 import os
 import secrets
 import time
+from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import NamedTuple
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from sqlalchemy import Engine
+from starlette.datastructures import MutableHeaders
 
 from rankscope.app.identity import Person
 from rankscope.storage.accounts import Account, list_accounts
@@ -38,14 +40,16 @@ class Sessions:
         engine: Where the accounts are.
         key: Signs the cookies.
         is_open: Whether everybody is an administrator while there are no accounts.
+        is_https: Whether browsers reach us through TLS, and cookies must not go elsewhere.
     """
 
-    def __init__(self, engine: Engine, key: str, *, is_open: bool) -> None:
+    def __init__(self, engine: Engine, key: str, *, is_open: bool, is_https: bool) -> None:
         self._engine = engine
         self._signer = URLSafeTimedSerializer(
             key, salt=_SALT, signer_kwargs={"digest_method": hashlib.sha256}
         )
         self._is_open = is_open
+        self.is_https = is_https
         self._owner = Person(getpass.getuser(), "admin")
         self._accounts: dict[str, Account] = {}
         self.refresh()
@@ -84,6 +88,19 @@ class Sessions:
             return None
         is_old = time.time() - signed_at.timestamp() > RENEW_AFTER_S
         return Session(Person(account.name, account.role), is_old)
+
+
+def set_cookie(headers: MutableHeaders, value: str, *, is_https: bool) -> None:
+    """Hand the browser its cookie; an empty value takes it away."""
+    morsel: SimpleCookie = SimpleCookie()
+    morsel[COOKIE] = value
+    morsel[COOKIE]["path"] = "/"
+    morsel[COOKIE]["max-age"] = LIFETIME_S if value else 0
+    morsel[COOKIE]["httponly"] = True
+    morsel[COOKIE]["samesite"] = "Lax"
+    if is_https:
+        morsel[COOKIE]["secure"] = True
+    headers.append("set-cookie", morsel.output(header="").strip())
 
 
 def signing_key(home: Path) -> str:

@@ -5,6 +5,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from rankscope.app.origins import is_loopback
+
 MIN_SECRET_LENGTH = 32
 
 
@@ -31,6 +33,12 @@ class WebSettings(BaseSettings):
     admin_password: SecretStr | None = Field(
         None, description="Password of the first administrator, at least 12 characters."
     )
+
+    @field_validator("admin_name", "admin_password", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: str | None) -> str | None:
+        # deployment files pass on an empty variable for one that is not set
+        return value or None
 
     @field_validator("public_url")
     @classmethod
@@ -70,6 +78,11 @@ class WebSettings(BaseSettings):
         """Only arguments and the environment."""
         del settings_cls, dotenv_settings, file_secret_settings
         return init_settings, env_settings
+
+    def is_open(self, host: str) -> bool:
+        """Whether nobody needs to sign in while there are no accounts: only we can come in."""
+        public_host = urlsplit(self.public_url).hostname if self.public_url else None
+        return is_loopback(host) and (public_host is None or is_loopback(public_host))
 
     @property
     def is_https(self) -> bool:

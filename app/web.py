@@ -1,30 +1,32 @@
 """The web application: HTTP API and live tail first, then the Gradio pages at the root."""
 
+import asyncio
 import warnings
-from pathlib import Path
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 
+import fastapi
 import gradio as gr
-import plotly
 from fastapi import FastAPI
-from fastapi.responses import FileResponse
-from fastapi.staticfiles import StaticFiles
+from gradio.components import Navbar
 from sqlalchemy import Engine
+from starlette.middleware.gzip import GZipMiddleware
 
+from rankscope.app import files, health, problems, signin
 from rankscope.app.api import ROUTERS
 from rankscope.app.guard import Guard
 from rankscope.app.identity import person_of
-from rankscope.app.origins import Origins, is_loopback
+from rankscope.app.origins import Origins
 from rankscope.app.pages import PAGES
 from rankscope.app.pages.contract import Site
 from rankscope.app.sessions import Sessions, signing_key
 from rankscope.app.settings import WebSettings
 from rankscope.storage.settings import Settings
 
-UI_FOLDER = Path(__file__).parent / "ui"
-PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-HEAD = """
+HEAD = f"""
 <link rel="stylesheet" href="/ui/base.css">
-<script src="/ui/plotly.min.js" defer></script>
+<script src="{files.PLOTLY_ADDRESS}" defer></script>
 <script type="module" src="/ui/shell.js"></script>
 """
 
@@ -47,44 +49,54 @@ def create_app(
     """
     web = web or WebSettings()
     key = web.secret.get_secret_value() if web.secret else signing_key(settings.rankscope_home)
-    is_open = is_loopback(host) and web.public_url is None
-    sessions = Sessions(engine, key, is_open=is_open)
-    app = FastAPI(title="Rankscope", docs_url=None, redoc_url=None, openapi_url=None)
+    sessions = Sessions(engine, key, is_open=web.is_open(host), is_https=web.is_https)
+    app = FastAPI(
+        title="Rankscope", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan
+    )
     app.state.site = Site(engine, settings)
     app.state.sessions = sessions
-    app.add_middleware(
-        Guard,
-        engine=engine,
-        sessions=sessions,
-        origins=Origins(web.public_url, host),
-        is_https=web.is_https,
-    )
-    for router in ROUTERS:
+    app.state.sign_in = signin.SignIn(sessions)
+    app.state.health = health.Health(engine, settings, sessions)
+    problems.add_to(app)
+    for router in (health.ROUTER, signin.ROUTER, files.ROUTER, *ROUTERS):
         app.include_router(router)
-
-    @app.get("/ui/plotly.min.js")
-    def plotly_js() -> FileResponse:
-        return FileResponse(PLOTLY_JS, media_type="text/javascript")
-
-    app.mount("/ui", StaticFiles(directory=UI_FOLDER))
-    _mount_pages(app, build_pages(app.state.site))
+    app.include_router(problems.ROUTER)
+    app.mount("/ui", files.UiFiles(directory=files.UI_FOLDER))
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, _mount_pages(app)).result()
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=4)
+    # added last, so that nothing is answered before it
+    origins = Origins(web.public_url, host)
+    app.add_middleware(Guard, engine=engine, sessions=sessions, origins=origins)
     return app
 
 
 def build_pages(site: Site) -> gr.Blocks:
     """All pages as one Gradio application with a route each."""
     first, *others = PAGES
-    with gr.Blocks(title="Rankscope", analytics_enabled=False) as blocks:
-        gr.Navbar(visible=False)
+    blocks = gr.Blocks(title="Rankscope", analytics_enabled=False)
+    with blocks:
+        Navbar(visible=False)
         first.build(site)
     for page in others:
         with blocks.route(page.title, page.path, show_in_navbar=False):
-            gr.Navbar(visible=False)
+            Navbar(visible=False)
             page.build(site)
     return blocks
 
 
-def _mount_pages(app: FastAPI, blocks: gr.Blocks) -> None:
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    app.state.health.start()
+    try:
+        yield
+    finally:
+        app.state.health.stop()
+
+
+async def _mount_pages(app: FastAPI) -> None:
+    """Asynchronous, because Gradio leaves an event loop open for each lock it makes without one."""
+    blocks = build_pages(app.state.site)
     with warnings.catch_warnings():
         # Gradio 6.31 warns of it even when ssr_mode is False
         warnings.filterwarnings("ignore", "SSR mode is not supported with multi-page", UserWarning)
@@ -100,6 +112,6 @@ def _mount_pages(app: FastAPI, blocks: gr.Blocks) -> None:
         )
 
 
-def _gradio_user(request: gr.Request) -> str | None:
+def _gradio_user(request: fastapi.Request) -> str | None:
     person = person_of(request)
     return person.name if person else None

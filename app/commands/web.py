@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from rankscope.app.extras import require_web
 from rankscope.app.store import open_store
 from rankscope.storage.settings import Settings
 
@@ -13,6 +14,7 @@ Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
 
 def web(host: Host = "127.0.0.1", port: Port = 7860) -> None:
     """Serve the pages and the API; runs are trained by workers (see: rankscope up)."""
+    require_web()
     from rankscope.app.serving import serve
 
     settings = Settings()
