@@ -68,4 +68,5 @@ def minus(ours: PooledMap, theirs: PooledMap) -> list[float] | None:
     """Rank differences module by module; None between different modules."""
     if ours.modules != theirs.modules:
         return None
-    return (np.asarray(ours.ranks_M) - np.asarray(theirs.ranks_M)).tolist()
+    changes_M = np.asarray(ours.ranks_M) - np.asarray(theirs.ranks_M)
+    return [float(change) for change in changes_M]

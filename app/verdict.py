@@ -1,6 +1,6 @@
 """Is the difference real? What the paired intervals of a comparison allow to be said, in words."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from rankscope.app.terminal import records
@@ -48,7 +48,7 @@ def _finding(pair: Mapping[str, Any]) -> Finding:
     return "worse" if pair["high"] < 0 else "unclear"
 
 
-def _answer(judged: list[tuple[Finding, Mapping[str, Any]]], baseline: str) -> str:
+def _answer(judged: Sequence[tuple[Finding, Mapping[str, Any]]], baseline: str) -> str:
     if not judged:
         return "There is nothing to compare with"
     found = {finding for finding, _ in judged}
@@ -81,7 +81,7 @@ def _sentence(finding: Finding, pair: Mapping[str, Any], baseline: str) -> str:
 
 
 def _caveats(
-    compared: Comparison, judged: list[tuple[Finding, Mapping[str, Any]]], num_open: int
+    compared: Comparison, judged: Sequence[tuple[Finding, Mapping[str, Any]]], num_open: int
 ) -> Iterator[str]:
     known = [pair for finding, pair in judged if finding != "unknown"]
     if not judged:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import Connection, Engine, Select, func, select
+from sqlalchemy import Connection, Engine, func, select
 
 from rankscope.models.events import RunStatus
 from rankscope.models.inventory import AdaptableModule, Inventory
@@ -165,27 +165,27 @@ def rank_maps(engine: Engine, run_ids: Sequence[str]) -> dict[str, RankMap]:
     with engine.connect() as connection:
         for row in connection.execute(changes.order_by(RankChange.run_id, RankChange.event_id)):
             blobs.setdefault(row.run_id, []).append(row.ranks)
-        for row in connection.execute(inventories):
-            if row.id not in blobs:
+        for run_id, packed in connection.execute(inventories):
+            if run_id not in blobs or packed is None:
                 continue
-            if row.inventory not in modules_of:
-                inventory = Inventory.model_validate_json(unpack_json(row.inventory))
-                modules_of[row.inventory] = inventory.modules
-            modules = modules_of[row.inventory]
+            if packed not in modules_of:
+                inventory = Inventory.model_validate_json(unpack_json(packed))
+                modules_of[packed] = inventory.modules
+            modules = modules_of[packed]
             ranks_M = [0] * len(modules)
-            indices, ranks = unpack_ranks(b"".join(blobs[row.id]))
+            indices, ranks = unpack_ranks(b"".join(blobs[run_id]))
             for index, rank in zip(indices.tolist(), ranks.tolist(), strict=True):
                 ranks_M[index] = rank
-            maps[row.id] = RankMap(modules, ranks_M)
+            maps[run_id] = RankMap(modules, ranks_M)
     return maps
 
 
 def _latest_scores(
     connection: Connection, run_ids: Sequence[str], *, part: str, kind: str | None
 ) -> dict[str, tuple[float, int]]:
-    statement: Select[tuple[str, float, int]] = select(
-        Evaluation.run_id, Evaluation.accuracy, Evaluation.num_items
-    ).where(Evaluation.run_id.in_(run_ids), Evaluation.part == part)
+    statement = select(Evaluation.run_id, Evaluation.accuracy, Evaluation.num_items).where(
+        Evaluation.run_id.in_(run_ids), Evaluation.part == part
+    )
     if kind is not None:
         statement = statement.where(Evaluation.kind == kind)
     rows = connection.execute(statement.order_by(Evaluation.event_id))

@@ -2,4 +2,6 @@
 
 from fastapi import APIRouter
 
-ROUTERS: tuple[APIRouter, ...] = ()
+from rankscope.app.api import compare
+
+ROUTERS: tuple[APIRouter, ...] = (compare.router,)

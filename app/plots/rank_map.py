@@ -41,24 +41,28 @@ class Panel(NamedTuple):
 
 
 def rank_map(
-    modules: Sequence[AdaptableModule], ranks_M: Sequence[int] | None, *, max_rank: int, title: str
+    modules: Sequence[AdaptableModule],
+    ranks_M: Sequence[float] | None,
+    *,
+    max_rank: int,
+    title: str,
 ) -> go.Figure:
     """Ranks as colours from 0 to ``max_rank``, whatever the largest rank shown is.
 
     Args:
         modules: The inventory's modules, in its order.
-        ranks_M: Rank of every module; None where they are not known yet.
+        ranks_M: Rank of every module, or its mean over runs; None where not known yet.
         max_rank: Upper end of the colour scale; equal for maps that are compared.
         title: A sentence, for instance "Rank of every adapter, step 240".
     """
-    values_M = [0] * len(modules) if ranks_M is None else list(ranks_M)
+    values_M: list[float] = [0] * len(modules) if ranks_M is None else list(ranks_M)
     return _map(modules, values_M, (0, max(1, max_rank)), CIVIDIS, title, "rank_map")
 
 
 def rank_difference_map(
     modules: Sequence[AdaptableModule],
-    ranks_M: Sequence[int],
-    baseline_M: Sequence[int],
+    ranks_M: Sequence[float],
+    baseline_M: Sequence[float],
     *,
     max_change: int,
     title: str,
@@ -99,7 +103,7 @@ def _panel(part: Part, modules: list[tuple[int, AdaptableModule]]) -> Panel:
 
 def _map(
     modules: Sequence[AdaptableModule],
-    values_M: list[int],
+    values_M: list[float],
     limits: tuple[int, int],
     colors: Colorscale,
     title: str,
@@ -144,7 +148,7 @@ def _map(
 def _traces(
     modules: Sequence[AdaptableModule],
     panel: Panel,
-    values_M: list[int],
+    values_M: list[float],
     limits: tuple[int, int],
     colors: Colorscale,
 ) -> tuple[go.Heatmap, go.Heatmap, go.Heatmap]:
@@ -171,7 +175,7 @@ def _traces(
     return frame, _plain(exists, SURFACE, gap=4), filled
 
 
-def _told(module: AdaptableModule, value: int) -> str:
+def _told(module: AdaptableModule, value: float) -> str:
     """What the pointer shows over a cell until the browser knows more."""
     return f"<b>{module.name}</b><br>{value} · {module.cost:,} parameters per rank"
 
