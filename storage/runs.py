@@ -66,6 +66,8 @@ class RunRecord(BaseModel):
     parent: Parent | None
     status: RunStatus
     status_reason: str
+    queue: str
+    is_held: bool
     attempt: int
     lease_until: datetime | None
     worker_id: str | None
@@ -93,6 +95,8 @@ def create_run(
     parent: Parent | None = None,
     priority: int = NORMAL_PRIORITY,
     queue: str = DEFAULT_QUEUE,
+    inventory: Inventory | None = None,
+    budget_params: int | None = None,
 ) -> str:
     """Add a run and return its id; name and tags are the config's.
 
@@ -108,11 +112,16 @@ def create_run(
         parent: The run and step it is forked from.
         priority: 0 is the most urgent.
         queue: Whose workers may take it.
+        inventory: The modules it adapts, where they are known before it begins.
+        budget_params: Its budget in adapter parameters, likewise.
 
     Raises:
         RunRefusedError: If the key belongs to a run of another config.
     """
-    row = _new_row(config, origin, owner, idempotency_key, priority) | {"queue": queue}
+    row = _new_row(config, origin, owner, idempotency_key, priority)
+    row |= {"queue": queue, "budget_params": budget_params}
+    if inventory is not None:
+        row["inventory"] = pack_model(inventory)
     if parent is not None:
         row |= {"parent_run_id": parent.run_id, "parent_step": parent.step}
     known = _run_of_key(engine, idempotency_key, config)

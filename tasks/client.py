@@ -10,25 +10,36 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from rankscope.models.config import RunConfig
 from rankscope.models.events import OPEN_STATUSES
-from rankscope.models.inventory import Inventory
 from rankscope.models.reading import ConfigError
-from rankscope.models.vlms.linears import shipped_linears
 from rankscope.storage.artifacts import RunFolder
-from rankscope.storage.choices import Origin
 from rankscope.storage.runs import (
     START_GRACE_S,
     RunRecord,
     begin_attempt,
-    create_run,
     fail_run,
     get_run,
-    set_inventory,
 )
 from rankscope.storage.settings import Settings
-from rankscope.tasks.planning import Plan, plan_run
+from rankscope.tasks.asking import QueueAway, request_export, resume, stop, wake
 from rankscope.tasks.processes import TrainingProcess, command, environment
+from rankscope.tasks.submitting import add_run, inventory_of, plan, submit
+
+__all__ = [
+    "Foreground",
+    "JobFailed",
+    "QueueAway",
+    "add_run",
+    "check_training_packages",
+    "export",
+    "inventory_of",
+    "plan",
+    "request_export",
+    "resume",
+    "stop",
+    "submit",
+    "wake",
+]
 
 TRAINING_PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors")
 KILL_AFTER_S = 20.0
@@ -37,43 +48,6 @@ KILL_AFTER_S = 20.0
 
 class JobFailed(RuntimeError):
     """A local process ended with an error; the message is its own last line."""
-
-
-def inventory_of(config: RunConfig) -> Inventory:
-    """The modules a run adapts.
-
-    Raises:
-        ConfigError: The targets match nothing.
-    """
-    try:
-        return shipped_linears(config.model).select(config.lora.targets, config.lora.parts)
-    except ValueError as error:
-        raise ConfigError(f"lora.{error}") from error
-
-
-def plan(config: RunConfig) -> Plan:
-    """What a run would do.
-
-    Raises:
-        ConfigError: It could not run.
-    """
-    return plan_run(config, inventory_of(config))
-
-
-def add_run(engine: Engine, config: RunConfig, *, origin: Origin, owner: str) -> str:
-    """Check a run as far as that goes without training, and give it a row.
-
-    Returns:
-        The run's id.
-
-    Raises:
-        ConfigError: It could not run; no row is made.
-    """
-    inventory = inventory_of(config)
-    budget_params = plan_run(config, inventory).budget_params
-    run_id = create_run(engine, config, origin=origin, owner=owner)
-    set_inventory(engine, run_id, inventory, budget_params=budget_params)
-    return run_id
 
 
 def check_training_packages() -> None:
@@ -110,7 +84,7 @@ class Foreground:
     def is_alive(self) -> bool:
         """Whether the training process still runs; one that ignores a stop for long is ended."""
         if self._asked_s is not None and time.monotonic() - self._asked_s > KILL_AFTER_S:
-            self._process.signal(signal.SIGKILL)
+            self._process.kill()
         return not self._process.has_ended()
 
     def outcome(self) -> RunRecord:
@@ -125,9 +99,9 @@ class Foreground:
         """Ask for a stop at the next step; asked twice, end it at once."""
         if self._asked_s is None:
             self._asked_s = time.monotonic()
-            self._process.signal(signal.SIGTERM)
+            self._process.ask(signal.SIGTERM)
         else:
-            self._process.signal(signal.SIGKILL)
+            self._process.kill()
 
     def _how_it_ended(self) -> str:
         log = " ".join(self._folder.log_tail(1)) or "empty log"

@@ -1,0 +1,129 @@
+"""Give runs their rows, checked as far as that goes without training."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Engine
+
+from rankscope.models.config import RunConfig
+from rankscope.models.inventory import Inventory
+from rankscope.models.reading import ConfigError, parse_config
+from rankscope.models.vlms.linears import shipped_linears
+from rankscope.storage.choices import Origin
+from rankscope.storage.runs import DEFAULT_QUEUE, NORMAL_PRIORITY, create_run
+from rankscope.storage.settings import Settings
+from rankscope.tasks.asking import wake
+from rankscope.tasks.planning import Plan, plan_run
+
+MAX_SEEDS = 100
+"""At once; more is taken for a mistyped number."""
+
+
+def submit(
+    engine: Engine,
+    settings: Settings,
+    config: RunConfig,
+    *,
+    owner: str,
+    seeds: Sequence[int] | None = None,
+    idempotency_key: str | None = None,
+    priority: int = NORMAL_PRIORITY,
+    queue: str = DEFAULT_QUEUE,
+) -> list[str]:
+    """Put a config's runs into the queue and wake its workers.
+
+    Args:
+        engine: The database.
+        settings: Where Redis is; without it the runs wait until a worker looks by itself.
+        config: What to run.
+        owner: Account or user name.
+        seeds: One run each; None takes the config's own.
+        idempotency_key: The same key always gives the same runs.
+        priority: 0 is the most urgent, 9 can wait.
+        queue: Whose workers may take them.
+
+    Returns:
+        The runs' ids, in the order of the seeds.
+
+    Raises:
+        ConfigError: The config could not run, or the seeds make no sense; no row is made.
+        RunRefusedError: The key belongs to runs of another config.
+    """
+    _check_seeds(seeds)
+    raw = config.model_dump(mode="json")
+    configs = [config] if seeds is None else [parse_config(raw | {"seed": seed}) for seed in seeds]
+    run_ids = [
+        add_run(
+            engine,
+            one,
+            origin="queue",
+            owner=owner,
+            idempotency_key=None if idempotency_key is None else f"{idempotency_key}/{number}",
+            priority=priority,
+            queue=queue,
+        )
+        for number, one in enumerate(configs)
+    ]
+    wake(settings, queue)
+    return run_ids
+
+
+def add_run(
+    engine: Engine,
+    config: RunConfig,
+    *,
+    origin: Origin,
+    owner: str,
+    idempotency_key: str | None = None,
+    priority: int = NORMAL_PRIORITY,
+    queue: str = DEFAULT_QUEUE,
+) -> str:
+    """Check a run as far as that goes without training, and give it a row; returns its id.
+
+    Raises:
+        ConfigError: It could not run; no row is made.
+        RunRefusedError: The key belongs to a run of another config.
+    """
+    inventory = inventory_of(config)
+    return create_run(
+        engine,
+        config,
+        origin=origin,
+        owner=owner,
+        idempotency_key=idempotency_key,
+        priority=priority,
+        queue=queue,
+        inventory=inventory,
+        budget_params=plan_run(config, inventory).budget_params,
+    )
+
+
+def plan(config: RunConfig) -> Plan:
+    """What a run would do.
+
+    Raises:
+        ConfigError: It could not run.
+    """
+    return plan_run(config, inventory_of(config))
+
+
+def inventory_of(config: RunConfig) -> Inventory:
+    """The modules a run adapts.
+
+    Raises:
+        ConfigError: The targets match nothing.
+    """
+    try:
+        return shipped_linears(config.model).select(config.lora.targets, config.lora.parts)
+    except ValueError as error:
+        raise ConfigError(f"lora.{error}") from error
+
+
+def _check_seeds(seeds: Sequence[int] | None) -> None:
+    if seeds is None:
+        return
+    if not 1 <= len(seeds) <= MAX_SEEDS:
+        raise ConfigError(
+            f"seeds must be 1 to {MAX_SEEDS} numbers, got {len(seeds)}; submit the rest apart"
+        )
+    if len(set(seeds)) != len(seeds):
+        raise ConfigError(f"seeds must be distinct, got {list(seeds)}; remove the repeated one")
