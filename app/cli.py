@@ -16,6 +16,7 @@ from rankscope.app.commands import (
     run,
     user,
     web,
+    worker,
 )
 from rankscope.app.terminal import err
 from rankscope.models.reading import ConfigError
@@ -50,6 +51,7 @@ def build() -> typer.Typer:
         doctor.doctor,
         migrate.migrate,
         web.web,
+        worker.worker,
     ):
         cli.command()(command)
     cli.add_typer(user.commands(), name="user")

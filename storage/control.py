@@ -53,12 +53,3 @@ def take_control(engine: Engine, run_id: str, attempt: int) -> frozenset[Control
             is_once = and_(asked, RequestedControl.command != "stop")
             connection.execute(delete(RequestedControl).where(is_once))
     return frozenset(command for command in get_args(Control) if command in commands)
-
-
-def stop_asked_s(engine: Engine, run_id: str, now: datetime) -> float | None:
-    """Seconds since somebody asked a live run to stop, None if nobody did."""
-    is_stop = (RequestedControl.run_id == run_id, RequestedControl.command == "stop")
-    with engine.connect() as connection:
-        statement = select(RequestedControl.requested_at).where(*is_stop)
-        asked_at = connection.execute(statement).scalar_one_or_none()
-    return None if asked_at is None else (now - asked_at).total_seconds()

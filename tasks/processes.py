@@ -19,7 +19,7 @@ _SAME_START_S = 2.0
 class TrainingProcess:
     """A training process: started here, or found again by its pid and start time.
 
-    It leads a process group of its own, so that a signal reaches the helpers it starts too.
+    It leads a process group of its own, so that its end is the end of the helpers it starts too.
     """
 
     def __init__(self, process: psutil.Process) -> None:
@@ -68,11 +68,17 @@ class TrainingProcess:
             return True
         return is_zombie or not self._process.is_running()
 
-    def signal(self, number: signal.Signals) -> None:
-        """Signal the whole group, if it is still this process that leads it."""
+    def ask(self, number: signal.Signals) -> None:
+        """Send the training process, not the helpers it started, a signal that it answers."""
         if not self.has_ended():
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, number)
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it and its helpers at once, if it is still this process that leads the group."""
+        if not self.has_ended():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
 
     def how_it_ended(self) -> str:
         """For people, without the log; only the starter learns a status."""
