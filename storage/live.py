@@ -27,7 +27,8 @@ from rankscope.models.inventory import AdaptableModule
 from rankscope.models.schedulers.places import short_name
 from rankscope.storage.intervals import wilson
 
-Form = dict[str, object]
+Form = dict[str, Any]
+"""Plain JSON."""
 
 RELOAD = "reload"
 """On the wire in place of a form: what is shown is void or lacks its frame; read it afresh."""

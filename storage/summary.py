@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, case, func, select
 
 from rankscope.models.events import EvaluationKind, EvaluationPart, RunStatus
 from rankscope.storage.errors import UnknownRunError
@@ -53,20 +53,29 @@ def summary(engine: Engine, run_id: str) -> RunSummary:
         UnknownRunError: If there is no such run.
     """
     with engine.connect() as connection:
-        run = connection.execute(select(Run).where(Run.id == run_id)).one_or_none()
-        if run is None:
-            raise UnknownRunError(
-                f"a run's id must exist, got {run_id!r}; see them with: rankscope runs"
-            )
-        after = _score(connection, run_id, "test", "after")
-        before = _score(connection, run_id, "test", "before")
-        shuffled = _score(connection, run_id, "test", "shuffled_images")
-        question_only = _score(connection, run_id, "test", "question_only")
-        validation = _score(connection, run_id, "validation", None)
-        num_events, moved = _moves(connection, run_id)
-        cost_s, cost_items = _cost(connection, run_id)
-        asked = select(func.count()).where(RecordedDecision.run_id == run_id)
-        num_decisions = connection.execute(asked).scalar_one()
+        return summary_within(connection, run_id)
+
+
+def summary_within(connection: Connection, run_id: str) -> RunSummary:
+    """Sum a run up as a transaction under way sees it.
+
+    Raises:
+        UnknownRunError: If there is no such run.
+    """
+    run = connection.execute(select(Run).where(Run.id == run_id)).one_or_none()
+    if run is None:
+        raise UnknownRunError(
+            f"a run's id must exist, got {run_id!r}; see them with: rankscope runs"
+        )
+    after = _score(connection, run_id, "test", "after")
+    before = _score(connection, run_id, "test", "before")
+    shuffled = _score(connection, run_id, "test", "shuffled_images")
+    question_only = _score(connection, run_id, "test", "question_only")
+    validation = _score(connection, run_id, "validation", None)
+    num_events, moved = _moves(connection, run_id)
+    cost_s, cost_items = _cost(connection, run_id)
+    asked = select(func.count()).where(RecordedDecision.run_id == run_id)
+    num_decisions = connection.execute(asked).scalar_one()
     num_items = [score[1] for score in (after, before) if score]
     ended_at = run.ended_at or datetime.now(UTC)
     return RunSummary(
@@ -108,13 +117,16 @@ def _score(
 
 def _moves(connection: Connection, run_id: str) -> tuple[int, int]:
     """Rank changes after step 0 that moved parameters, and parameters moved in all."""
-    by_scheduler = select(RankChange.step, RankChange.moved_params).where(
+    is_late = case((RankChange.step > 0, 1), else_=0)
+    total = select(
+        func.coalesce(func.sum(is_late), 0), func.coalesce(func.sum(RankChange.moved_params), 0)
+    ).where(
         RankChange.run_id == run_id,
         RankChange.cause.in_(("scheduler", "observed")),
         RankChange.moved_params > 0,
     )
-    rows = list(connection.execute(by_scheduler))
-    return sum(row.step > 0 for row in rows), sum(row.moved_params for row in rows)
+    num_events, moved = connection.execute(total).one()
+    return int(num_events), int(moved)
 
 
 def _cost(connection: Connection, run_id: str) -> tuple[float, int]:
