@@ -2,6 +2,6 @@
 
 from fastapi import APIRouter
 
-from rankscope.app.api import compare
+from rankscope.app.api import compare, live
 
-ROUTERS: tuple[APIRouter, ...] = (compare.router,)
+ROUTERS: tuple[APIRouter, ...] = (compare.router, live.router)
