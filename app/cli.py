@@ -14,6 +14,7 @@ from rankscope.app.commands import (
     plan,
     replay,
     run,
+    up,
     user,
     web,
     worker,
@@ -50,6 +51,7 @@ def build() -> typer.Typer:
         export.export,
         doctor.doctor,
         migrate.migrate,
+        up.up,
         web.web,
         worker.worker,
     ):

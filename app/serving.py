@@ -4,6 +4,7 @@ import uvicorn
 from sqlalchemy import Engine
 
 from rankscope.app.admission import admit, read_web_settings
+from rankscope.app.ports import check_free
 from rankscope.app.web import create_app
 from rankscope.storage.settings import Settings
 
@@ -19,6 +20,7 @@ def serve(engine: Engine, settings: Settings, host: str, port: int) -> None:
     """
     web = read_web_settings()
     admit(engine, web, host)
+    check_free(host, port)
     uvicorn.run(
         create_app(engine, settings, web, host=host),
         host=host,

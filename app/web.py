@@ -17,6 +17,7 @@ from rankscope.app import files, health, problems, signin
 from rankscope.app.api import ROUTERS
 from rankscope.app.guard import Guard
 from rankscope.app.identity import person_of
+from rankscope.app.live import Hub
 from rankscope.app.origins import Origins
 from rankscope.app.pages import PAGES
 from rankscope.app.pages.contract import Site
@@ -88,9 +89,12 @@ def build_pages(site: Site) -> gr.Blocks:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.health.start()
+    app.state.hub = Hub(*app.state.site)
+    await app.state.hub.start()
     try:
         yield
     finally:
+        await app.state.hub.stop()
         app.state.health.stop()
 
 
