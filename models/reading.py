@@ -14,6 +14,18 @@ MAX_TEXT_LENGTH = 65_536
 """Of YAML that somebody sends; the longest config with every key written out has 3,000."""
 
 
+_RULES = {
+    "int_parsing": "input should be a whole number",
+    "int_parsing_size": "input should be a whole number of less than 4,300 digits",
+    "int_from_float": "input should be a whole number",
+    "int_type": "input should be a whole number",
+    "float_parsing": "input should be a number",
+    "float_type": "input should be a number",
+    "too_short": "input should have at least one item",
+}
+"""What pydantic says in the words of a programmer, by the type of its error."""
+
+
 class Problem(NamedTuple):
     """One thing that is wrong with a configuration.
 
@@ -172,7 +184,7 @@ def _explain(error: dict[str, Any], raw: dict[str, Any], *, within: str = "") ->
         return f"{where}.{key} is required and missing; add it"
     if kind == "value_error":
         return str(context["error"])
-    rule = error["msg"][0].lower() + error["msg"][1:]
+    rule = _RULES.get(kind) or error["msg"][0].lower() + error["msg"][1:]
     return f"{where}: {rule}, got {shown}; change it"
 
 

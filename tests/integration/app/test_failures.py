@@ -144,7 +144,7 @@ def test_a_foreground_run_whose_whole_family_died_is_closed_by_the_next_command(
     ("overrides", "words"),
     [
         (["optimizer.speed=3"], ["optimizer.speed", "not a known key", "remove"]),
-        (["training.steps=many"], ["training.steps", "valid integer", '"many"']),
+        (["training.steps=many"], ["training.steps", "whole number", '"many"']),
         (["model.kind=gpt"], ["model", "gpt"]),
         (["data.kind=imagenet"], ["data.kind", "'scenes'", "'imagenet'", "choose"]),
         (["scheduler.kind=magic"], ["scheduler.kind", "'hydra'", "'magic'", "choose"]),

@@ -1,0 +1,169 @@
+"""Where the fields stand: what decides a run is open, the rest is folded; none can be left out."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from html import escape
+
+import gradio as gr
+from gradio.components import FormComponent
+
+from rankscope.app.form.components import (
+    buttons_of,
+    cards_of,
+    component_of,
+    element_id,
+)
+from rankscope.app.form.fields import Choice, Entry, FormField, Section, keys_in, run_form
+from rankscope.app.form.values import Values
+
+NAMING = ("name", "tags")
+WHAT = ("model", "data")
+MATTERS = ("training.steps", "training.batch_size", "optimizer.lr")
+"""Of the settings of training, those that people change; all others are folded."""
+MAX_OPEN = 4
+"""A kind with more fields than this shows its choices and folds the rest."""
+
+Components = dict[str, FormComponent]
+
+
+class FormLayout:
+    """Draws the form of a run into the Gradio context; ``components`` has all of them by key."""
+
+    def __init__(self, values: Values) -> None:
+        self.components: Components = {}
+        self._values = values
+        self._entries = {entry.key: entry for entry in run_form()}
+
+    def what(self) -> None:
+        """Model, data set and task."""
+        for key in WHAT:
+            self._draw(self._entries.pop(key))
+
+    def budget(self) -> None:
+        """The unit of the budget and its value."""
+        self._draw(self._entries.pop("budget"), is_plain=True)
+
+    def scheduler(self) -> None:
+        """One scheduler and its own fields."""
+        self._draw(self._entries.pop("scheduler"))
+
+    def training(self) -> None:
+        """The settings that matter."""
+        fields = {
+            f.key: f for e in self._entries.values() if isinstance(e, Section) for f in e.entries
+        }
+        with gr.Column(elem_classes=["fields"]):
+            for key in MATTERS:
+                self._draw(fields[key])
+
+    def naming(self) -> None:
+        """Name and tags."""
+        with gr.Column(elem_classes=["fields"]):
+            for key in NAMING:
+                self._draw(self._entries.pop(key))
+
+    def seed(self) -> None:
+        """The first seed."""
+        self._draw(self._entries.pop("seed"))
+
+    def rest(self) -> None:
+        """All that has no place of its own, by section, folded."""
+        for entry in self._entries.values():
+            left = _without(entry, self.components)
+            if left is None:
+                continue
+            with fold(entry.title, _summary(left)):
+                self._draw(left)
+        self._entries.clear()
+
+    def _draw(self, entry: Entry, *, is_plain: bool = False) -> None:
+        match entry:
+            case FormField():
+                self.components[entry.key] = component_of(entry, self._values[entry.key])
+            case Section():
+                self._draw_all(entry.entries)
+            case Choice():
+                self._draw_choice(entry, is_plain=is_plain)
+
+    def _draw_all(self, entries: Sequence[Entry]) -> None:
+        fields = [entry for entry in entries if isinstance(entry, FormField)]
+        if fields:
+            with gr.Column(elem_classes=["fields"]):
+                for field in fields:
+                    self._draw(field)
+        for entry in entries:
+            if not isinstance(entry, FormField):
+                self._draw(entry)
+
+    def _draw_choice(self, choice: Choice, *, is_plain: bool) -> None:
+        value = self._values[choice.key]
+        is_nested = "." in choice.key
+        with gr.Column(elem_classes=["choice", element_id(f"choice-{choice.key}")]):
+            draw = buttons_of if is_plain or is_nested else cards_of
+            self.components[choice.key] = draw(choice, value)
+            for variant in choice.variants:
+                if not variant.entries:
+                    continue
+                with gr.Column(elem_classes=["variant", variant_class(choice, variant.tag)]):
+                    self._draw_variant(choice, variant.entries, variant.title)
+
+    def _draw_variant(self, choice: Choice, entries: Sequence[Entry], title: str) -> None:
+        if "." in choice.key or len(list(keys_in(entries))) <= MAX_OPEN:
+            self._draw_all(entries)
+            return
+        is_open = [isinstance(e, FormField) and e.kind == "one_of" for e in entries]
+        self._draw_all([e for e, shown in zip(entries, is_open, strict=True) if shown])
+        folded = [e for e, shown in zip(entries, is_open, strict=True) if not shown]
+        with fold(f"Settings of {title}", f"{len(list(keys_in(folded)))} with defaults"):
+            self._draw_all(folded)
+
+
+@contextmanager
+def fold(title: str, note: str) -> Iterator[None]:
+    """A part that opens on demand; ``ui/new.js`` opens it, and also where a problem is inside."""
+    head = (
+        '<button type="button" class="fold-button" aria-expanded="false">'
+        f'<span>{escape(title)}</span><span class="muted">{escape(note)}</span>'
+        '<span class="fold-changed"></span></button>'
+    )
+    with gr.Column(elem_classes=["fold"]):
+        gr.HTML(head, apply_default_css=False, elem_classes=["fold-head"], js_on_load=None)
+        yield
+
+
+def variant_class(choice: Choice, tag: str) -> str:
+    """The class of the part that shows only while a kind is chosen."""
+    return element_id(f"variant-{choice.key}-{tag}")
+
+
+def style_of_choices(entries: Sequence[Entry]) -> str:
+    """CSS that hides the fields of kinds not chosen: at once, without asking the server."""
+    return "\n".join(_hiding(entries))
+
+
+def _hiding(entries: Sequence[Entry]) -> Iterator[str]:
+    for entry in entries:
+        match entry:
+            case Section():
+                yield from _hiding(entry.entries)
+            case Choice():
+                for variant in entry.variants:
+                    yield (
+                        f".{element_id(f'choice-{entry.key}')}"
+                        f':not(:has(#{element_id(entry.key)} input[value="{variant.tag}"]:checked))'
+                        f" .{variant_class(entry, variant.tag)} {{ display: none !important; }}"
+                    )
+                    yield from _hiding(variant.entries)
+
+
+def _without(entry: Entry, drawn: Components) -> Entry | None:
+    """What of an entry is not drawn yet."""
+    if not isinstance(entry, Section):
+        return None if entry.key in drawn else entry
+    left = tuple(e for e in entry.entries if e.key not in drawn)
+    return replace(entry, entries=left) if left else None
+
+
+def _summary(entry: Entry) -> str:
+    return entry.description.split(" (")[0].rstrip(".")

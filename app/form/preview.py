@@ -1,0 +1,115 @@
+"""What a run would get, before it is launched: the answer to every change of the form."""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from rankscope.app.form.budget import equivalents
+from rankscope.app.form.problems import Problems, problems_beside_fields
+from rankscope.app.form.values import Values, mapping_of
+from rankscope.app.form.yaml_text import command_of, yaml_of
+from rankscope.app.plots.rank_map import rank_map
+from rankscope.models.config import BYTES_PER_PARAM, RunConfig
+from rankscope.models.inventory import Inventory
+from rankscope.models.reading import ConfigError, parse_config
+from rankscope.storage.durations import recorded_pace
+from rankscope.tasks import client
+
+SEEDS_KEY = "num_seeds"
+"""The one thing asked that is not part of a configuration: how many runs, by consecutive seeds."""
+MAX_SEEDS = 50
+
+
+class Filled(NamedTuple):
+    """A form as far as it is right: a configuration and its seeds, or what is wrong with it."""
+
+    config: RunConfig | None
+    seeds: tuple[int, ...]
+    problems: Problems
+
+
+def read_form(values: Values) -> Filled:
+    """Validate all that stands in a form; every problem is found, not only the first."""
+    problems: Problems = {}
+    config = None
+    try:
+        config = parse_config(mapping_of(values))
+        client.plan(config)
+    except ConfigError as error:
+        problems |= problems_beside_fields(error, values)
+    seeds = _seeds(values, config)
+    if isinstance(seeds, str):
+        problems[SEEDS_KEY] = [seeds]
+        seeds = ()
+    return Filled(None if problems else config, seeds, problems)
+
+
+def preview(engine: Engine, filled: Filled) -> dict[str, Any]:
+    """What the page shows of a form: JSON, for ``ui/new.js``."""
+    config = filled.config
+    if config is None:
+        return {"problems": filled.problems, "plan": None}
+    inventory = client.inventory_of(config)
+    return {
+        "problems": {},
+        "plan": _plan(config, inventory),
+        "yaml": yaml_of(config),
+        "command": command_of(config, len(filled.seeds)),
+        "seeds": filled.seeds,
+        "data": config.data.model_dump(mode="json"),
+        "time": _time(engine, config),
+    }
+
+
+def budget_texts(filled: Filled) -> dict[str, str]:
+    """The budget in every unit; empty while the form is wrong."""
+    if filled.config is None:
+        return {}
+    return equivalents(filled.config.budget, client.inventory_of(filled.config))
+
+
+def _seeds(values: Values, config: RunConfig | None) -> tuple[int, ...] | str:
+    """Consecutive seeds from the configuration's, or a refusal."""
+    typed = str(values[SEEDS_KEY]).strip()
+    if not typed.isdecimal() or not 1 <= int(typed[:9]) <= MAX_SEEDS:
+        return f"Must be a whole number from 1 to {MAX_SEEDS}, got {typed[:40]!r}; change it"
+    first, number = config.seed if config else 0, int(typed)
+    if first + number > 2**32:
+        return f"The last seed must be below 2^32, got {first} + {number - 1}; lower the first"
+    return tuple(range(first, first + number))
+
+
+def _plan(config: RunConfig, inventory: Inventory) -> dict[str, Any]:
+    plan = client.plan(config)
+    ranks = [module.rank for module in plan.modules]
+    # The scale of the run's own map, so that both show the same colour for the same rank.
+    largest = max(min(config.lora.max_rank, m.d_in, m.d_out) for m in inventory.modules)
+    when = ", before the first step" if plan.ranks_are_final else f": {plan.note}"
+    figure = rank_map(
+        inventory.modules, ranks, max_rank=largest, title=f"Rank of every adapter{when}"
+    )
+    return plan.model_dump(mode="json", exclude={"modules"}) | {
+        "has_adapters": any(ranks) or config.scheduler.kind != "full",
+        "budget_bytes": BYTES_PER_PARAM * plan.budget_params,
+        "num_modules": len(ranks),
+        "num_adapted": sum(rank > 0 for rank in ranks),
+        "num_steps": config.training.steps,
+        "figure": figure.to_plotly_json(),
+    }
+
+
+def _time(engine: Engine, config: RunConfig) -> dict[str, Any] | None:
+    """How long one run may take, with the recorded runs that say so."""
+    try:
+        pace = recorded_pace(engine, config)
+    except SQLAlchemyError:
+        return None  # the page says on top that the database does not answer
+    if pace is None:
+        return None
+    same = "model, data set, batch size" + (" and scheduler" if pace.is_same_scheduler else "")
+    runs = "1 recorded run" if pace.num_runs == 1 else f"{pace.num_runs} recorded runs"
+    return {
+        "estimate_s": pace.seconds_per_step * config.training.steps,
+        "basis": f"median of {runs} with the same {same}",
+    }
