@@ -7,6 +7,7 @@ import typer
 
 from rankscope.app.commands import (
     compare,
+    control,
     doctor,
     export,
     inspect,
@@ -14,6 +15,7 @@ from rankscope.app.commands import (
     plan,
     replay,
     run,
+    submit,
     up,
     user,
     web,
@@ -41,7 +43,9 @@ def build() -> typer.Typer:
     )
     for command in (
         run.run,
-        run.resume,
+        submit.submit,
+        control.stop,
+        control.resume,
         plan.plan,
         inspect.runs,
         inspect.show,

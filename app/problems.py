@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 
 from rankscope.models.reading import ConfigError
 from rankscope.storage.errors import (
+    OtherVersionError,
     RunRefusedError,
     StorageError,
     UnknownRunError,
@@ -17,6 +18,7 @@ from rankscope.storage.errors import (
 _CODES: tuple[tuple[type[StorageError], int], ...] = (
     (UnknownRunError, 404),
     (RunRefusedError, 409),
+    (OtherVersionError, 409),
     (UnusableDatabaseError, 503),
 )
 """Status codes of what storage refuses; all else is 400."""

@@ -21,6 +21,10 @@ class UnknownRunError(StorageError):
     """No run, or more than one, answers to what was given."""
 
 
+class OtherVersionError(StorageError):
+    """A run's config was made by an incompatible version of Rankscope."""
+
+
 class RunRefusedError(StorageError):
     """A run's present state does not allow what was asked."""
 

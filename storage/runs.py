@@ -18,7 +18,12 @@ from rankscope.storage.ending import (
     fail_run,
     lease_is_over,
 )
-from rankscope.storage.errors import RunRefusedError, StorageError, UnknownRunError
+from rankscope.storage.errors import (
+    OtherVersionError,
+    RunRefusedError,
+    StorageError,
+    UnknownRunError,
+)
 from rankscope.storage.finding import RunFilter, list_runs, resolve_run
 from rankscope.storage.ids import new_id
 from rankscope.storage.packing import pack_model, unpack_json
@@ -145,7 +150,7 @@ def get_run(engine: Engine, run_id: str) -> RunRecord:
 
     Raises:
         UnknownRunError: If there is none.
-        StorageError: If its config was made by an incompatible version.
+        OtherVersionError: If its config was made by an incompatible version.
     """
     with engine.connect() as connection:
         row = connection.execute(select(Run).where(Run.id == run_id)).mappings().one_or_none()
@@ -161,7 +166,7 @@ def get_run(engine: Engine, run_id: str) -> RunRecord:
     try:
         return RunRecord.model_validate(values)
     except ValidationError as error:
-        raise StorageError(
+        raise OtherVersionError(
             f"run {run_id} must fit this version's config, it does not "
             f"({error.errors()[0]['msg']}); read it with the version that made it"
         ) from error

@@ -47,11 +47,12 @@ def resume(engine: Engine, settings: Settings, run_id: str) -> RunStatus:
     Raises:
         UnknownRunError: There is no such run.
         RunRefusedError: It is done, has not ended, or is no run of the queue.
+        OtherVersionError: This version could not train it.
     """
+    run = get_run(engine, run_id)  # first: a run of another version is refused and stays ended
     requeue_ended(engine, run_id)
-    run = get_run(engine, run_id)
     wake(settings, run.queue)
-    return run.status
+    return "queued"
 
 
 def wake(settings: Settings, queue: str) -> bool:

@@ -23,9 +23,10 @@ from rankscope.storage.runs import (
 from rankscope.storage.settings import Settings
 from rankscope.tasks.asking import QueueAway, request_export, resume, stop, wake
 from rankscope.tasks.processes import TrainingProcess, command, environment
-from rankscope.tasks.submitting import add_run, inventory_of, plan, submit
+from rankscope.tasks.submitting import MAX_SEEDS, add_run, inventory_of, plan, submit
 
 __all__ = [
+    "MAX_SEEDS",
     "Foreground",
     "JobFailed",
     "QueueAway",

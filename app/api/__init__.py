@@ -2,6 +2,11 @@
 
 from fastapi import APIRouter
 
-from rankscope.app.api import compare, live
+from rankscope.app.api import compare, live, queue, runs
 
-ROUTERS: tuple[APIRouter, ...] = (compare.router, live.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    compare.router,
+    live.router,
+    runs.router,
+    queue.router,
+)

@@ -1,4 +1,4 @@
-"""``rankscope run`` and ``resume``: one run in the foreground, recorded like any other."""
+"""``rankscope run``: one run in the foreground, recorded like any other."""
 
 import getpass
 import time
@@ -6,15 +6,13 @@ import time
 from rich.progress import Progress, TaskID
 from sqlalchemy import Engine
 
-from rankscope.app.options import AsJson, ConfigPath, Overrides, RunId
+from rankscope.app.options import AsJson, ConfigPath, Overrides
 from rankscope.app.store import open_store
 from rankscope.app.summary import print_summary
 from rankscope.app.terminal import err, print_json, progress_bar
-from rankscope.models.events import OPEN_STATUSES
 from rankscope.models.reading import load_config
 from rankscope.storage import history
-from rankscope.storage.errors import RunRefusedError
-from rankscope.storage.runs import RunRecord, get_run, resolve_run
+from rankscope.storage.runs import RunRecord, get_run
 from rankscope.storage.settings import Settings
 from rankscope.tasks.client import Foreground, add_run, check_training_packages
 
@@ -29,29 +27,11 @@ def run(config: ConfigPath, overrides: Overrides = None, as_json: AsJson = False
     settings = Settings()
     engine = open_store(settings)
     run_id = add_run(engine, checked, origin="foreground", owner=getpass.getuser())
-    return _train(engine, settings, run_id, as_json=as_json)
+    return train_in_foreground(engine, settings, run_id, as_json=as_json)
 
 
-def resume(run: RunId, as_json: AsJson = False) -> int:
-    """Go on with a stopped or failed run from its last checkpoint, in the foreground."""
-    settings = Settings()
-    engine = open_store(settings)
-    check_training_packages()
-    record = get_run(engine, resolve_run(engine, run))
-    if record.status == "done":
-        raise RunRefusedError(
-            f"only a run that did not end as done can go on, got {record.id} which is done; "
-            "start a new run instead"
-        )
-    if record.status in OPEN_STATUSES:
-        raise RunRefusedError(
-            f"only a run that has ended can go on, got {record.id} which is {record.status}; "
-            f"stop it, or wait until its lease ends ({record.lease_until:%H:%M:%S} UTC)"
-        )
-    return _train(engine, settings, record.id, as_json=as_json)
-
-
-def _train(engine: Engine, settings: Settings, run_id: str, *, as_json: bool) -> int:
+def train_in_foreground(engine: Engine, settings: Settings, run_id: str, *, as_json: bool) -> int:
+    """Train a run that has a row, show how far it is, then its result; returns the exit code."""
     err.print(f"run {run_id}", markup=False)
     training = Foreground(engine, settings, run_id)
     with progress_bar() as progress:
