@@ -1,4 +1,4 @@
-"""What browsers keep: our own style sheets and scripts, and plotly's."""
+"""Files that browsers keep: our own style sheets and scripts, our icon, and plotly.js."""
 
 import functools
 import gzip
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import plotly
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -36,6 +36,12 @@ def plotly_js(request: Request) -> Response:
         return Response(PLOTLY_JS.read_bytes(), headers=headers, media_type="text/javascript")
     headers["content-encoding"] = "gzip"
     return Response(_packed_plotly(), headers=headers, media_type="text/javascript")
+
+
+@ROUTER.get("/favicon.ico")
+def icon() -> FileResponse:
+    """Browsers ask for it by this name whatever a page says; Gradio would answer with its own."""
+    return FileResponse(UI_FOLDER / "icon.svg", media_type="image/svg+xml")
 
 
 @functools.cache

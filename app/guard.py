@@ -14,7 +14,7 @@ from rankscope.app.origins import Origins
 from rankscope.app.sessions import COOKIE, Sessions, set_cookie
 from rankscope.storage.tokens import verify_token
 
-PUBLIC_PATHS = frozenset({"/signin", "/signout", "/healthz", "/readyz"})
+PUBLIC_PATHS = frozenset({"/signin", "/signout", "/healthz", "/readyz", "/favicon.ico"})
 PUBLIC_FOLDER = "/ui/"
 """Style sheets and scripts: the sign-in page needs them, and they hold no data."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -73,13 +73,15 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        person, cookie = await self._identify(headers)
+        person, fresh_cookie = await self._identify(headers)
         is_own = self._origins.is_own(headers)
         state = {**scope.get("state", {}), "person": person, "is_own_origin": is_own}
         scope["state"] = state
-        send = self._with_headers(send, cookie)
+        send = self._with_headers(send, fresh_cookie)
         refusal = self._refusal(scope, headers, person, is_own=is_own)
         if refusal is None:
+            if scope["type"] == "websocket":
+                send = self._while_signed_in(headers, send)
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             code = UNAUTHENTICATED_CODE if refusal.status_code == 401 else FOREIGN_CODE
@@ -93,6 +95,9 @@ class Guard:
         if kind.lower() == "bearer":
             known = await to_thread.run_sync(verify_token, self._engine, token.strip())
             return (Person(known.owner, known.role) if known else None), None
+        return self._by_cookie(headers)
+
+    def _by_cookie(self, headers: Headers) -> tuple[Person | None, str | None]:
         cookie = _cookie(headers)
         session = self._sessions.read(cookie) if cookie else None
         if session is None:
@@ -128,6 +133,19 @@ class Guard:
             "this needs a signed-in person, and you are not or your sign-in has expired; "
             "sign in at /signin, or send a valid bearer token",
         )
+
+    def _while_signed_in(self, headers: Headers, send: Send) -> Send:
+        """A WebSocket stays open for hours: who was signed out meanwhile gets no more of it."""
+        if "authorization" in headers:
+            return send  # a program's token is looked up when it connects
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "websocket.send" and self._by_cookie(headers)[0] is None:
+                await send({"type": "websocket.close", "code": UNAUTHENTICATED_CODE})
+                raise OSError("signed out")  # as if the browser had gone, which the route knows
+            await send(message)
+
+        return sending
 
     def _with_headers(self, send: Send, cookie: str | None) -> Send:
         async def sending(message: Message) -> None:

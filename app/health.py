@@ -41,18 +41,20 @@ class Pulse:
     ago and has not ended, and when it ends at last, the next check tells that all is well again.
 
     Args:
+        name: What people call it.
         check: Asks once; raises ``OSError``, ``RedisError`` or ``SQLAlchemyError`` if in vain.
-        failing: What to tell people when it does not answer.
+        consequence: What it means to people when it does not answer.
     """
 
-    def __init__(self, name: str, check: Callable[[], None], failing: str) -> None:
+    def __init__(self, name: str, check: Callable[[], None], consequence: str) -> None:
+        self._name = name
         self._check = check
-        self._failing = failing
+        self._consequence = consequence
         self._stopped = threading.Event()
         self._began_at: float | None = None
         self._failed_since: float | None = None
         self._has_answered = False
-        self._thread = threading.Thread(target=self._beat, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._beat, name=f"pulse of {name}", daemon=True)
 
     def start(self) -> None:
         """Begin to ask."""
@@ -70,9 +72,10 @@ class Pulse:
         if since is None and began_at is not None and now - began_at > ANSWER_S:
             since = began_at
         if since is not None:
-            return {"ok": False, "message": f"{self._failing} (for {now - since:.0f} s)"}
+            silent = f"{self._name} does not answer, for {now - since:.0f} s now"
+            return {"ok": False, "message": f"{silent}; {self._consequence}"}
         if not self._has_answered:
-            return {"ok": False, "message": f"{self._failing} (not asked yet)"}
+            return {"ok": False, "message": f"{self._name} has not been asked yet"}
         return {"ok": True, "message": ""}
 
     def _beat(self) -> None:
@@ -102,14 +105,14 @@ class Health:
         )
         self._pulses = {
             "database": Pulse(
-                "rankscope-database-pulse",
+                "The database",
                 self._ask_database,
-                "The database does not answer. Training goes on; pages show what they had",
+                "training goes on and is recorded later, pages show what they had",
             ),
             "redis": Pulse(
-                "rankscope-redis-pulse",
+                "Redis",
                 self._ask_redis,
-                "Redis does not answer. Training goes on; pages follow every few seconds only",
+                "training and queue go on, pages follow every few seconds only",
             ),
         }
 

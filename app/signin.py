@@ -177,6 +177,7 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Sign in · Rankscope</title>
+<link rel="icon" href="/ui/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/ui/base.css">
 <link rel="stylesheet" href="/ui/signin.css">
 <script type="module" src="/ui/signin.js"></script>

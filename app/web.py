@@ -26,6 +26,7 @@ from rankscope.app.settings import WebSettings
 from rankscope.storage.settings import Settings
 
 HEAD = f"""
+<link rel="icon" href="/ui/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/ui/base.css">
 <script src="{files.PLOTLY_ADDRESS}" defer></script>
 <script type="module" src="/ui/shell.js"></script>
