@@ -2,11 +2,13 @@
 
 from fastapi import APIRouter
 
-from rankscope.app.api import compare, live, queue, runs
+from rankscope.app.api import compare, figures, live, queue, runs, samples
 
 ROUTERS: tuple[APIRouter, ...] = (
     compare.router,
+    figures.router,
     live.router,
     runs.router,
     queue.router,
+    samples.router,
 )

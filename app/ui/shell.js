@@ -78,7 +78,7 @@ async function showPerson(place) {
 }
 
 async function signOut() {
-  await api('/api/signout', { method: 'POST', body: {} }).catch(() => null);
+  await fetch('/signout', { method: 'POST' }).catch(() => null);
   window.location.assign('/signin');
 }
 

@@ -1,0 +1,35 @@
+"""The figures of a run's page: made once by Python, filled and kept up to date by the browser."""
+
+import json
+from typing import Annotated, Any
+
+import plotly.graph_objects as go
+from fastapi import APIRouter, Depends, Path, Request
+
+from rankscope.app.identity import viewer
+from rankscope.app.pages.contract import Site
+from rankscope.app.plots.rank_map import rank_map
+from rankscope.app.plots.training import accuracy_curves, loss_curves
+from rankscope.app.settings_shown import settings_shown
+from rankscope.storage.run_places import run_places
+
+router = APIRouter()
+
+
+@router.get("/api/runs/{run_id}/figures", dependencies=[Depends(viewer)])
+def figures(run_id: Annotated[str, Path(max_length=16)], request: Request) -> dict[str, Any]:
+    """Empty figures with the run's own places; ``rank_map`` is null until its modules are known."""
+    site: Site = request.app.state.site
+    places = run_places(site.engine, run_id)
+    ranks = rank_map(places.modules, None, max_rank=places.max_rank, title="Rank of every adapter")
+    return {
+        "rank_map": _json(ranks) if places.modules else None,
+        "loss": _json(loss_curves(places.num_steps)),
+        "accuracy": _json(accuracy_curves(places.num_steps)),
+        "settings": settings_shown(places.config),
+    }
+
+
+def _json(figure: go.Figure) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(figure.to_json())
+    return content

@@ -1,0 +1,86 @@
+/** What the run is made of and what it left: scores, files, configuration. */
+
+import { format, h, replace, ticking } from '../ui.js';
+
+const SCORES = {
+  before: 'Before training', after: 'After training', shuffled_images: 'With shuffled images',
+  question_only: 'Question only, no model', during: 'Latest',
+};
+
+/** One card with three parts. */
+export class Details {
+  constructor() {
+    this.scores = h('div');
+    this.files = h('div');
+    this.settings = h('div');
+    this.element = h('section', { class: 'card run-details', 'aria-label': 'Details of the run' },
+      h('h2', null, 'Scores'), this.scores, h('h2', null, 'Files'), this.files, this.settings);
+  }
+
+  /** @param {import('./history.js').History} history */
+  update(history) {
+    const { evaluations, artifacts, checkpoints } = history;
+    const text = [evaluations.length, artifacts.length, checkpoints.at(-1)?.id, history.run.status].join();
+    if (text === this.shown) return;
+    this.shown = text;
+    replace(this.scores, scores(evaluations));
+    replace(this.files, files(history));
+  }
+
+  /** @param {{key: string, value: any, default: any, is_default: boolean}[]} settings */
+  showSettings(settings) {
+    const changed = settings.filter((row) => !row.is_default);
+    const rest = settings.filter((row) => row.is_default);
+    replace(this.settings,
+      h('h2', null, 'Configuration'),
+      h('p', { class: 'muted small' }, changed.length ? 'What differs from the defaults; the default on hover.' : 'All settings have their default.'),
+      facts(changed),
+      rest.length > 0 && h('details', null, h('summary', null, `${rest.length} settings at their default`), facts(rest)));
+  }
+}
+
+function scores(evaluations) {
+  const shown = ['before', 'question_only', 'after', 'shuffled_images'].flatMap((when) => (
+    evaluations.findLast((form) => form.part === 'test' && form.when === when) ?? []
+  ));
+  const validation = evaluations.findLast((form) => form.part === 'validation');
+  if (validation) shown.push({ ...validation, when: 'during' });
+  if (!shown.length) return h('p', { class: 'muted' }, 'Not scored yet.');
+  return h('table', { class: 'table table-dense' },
+    h('thead', null, h('tr', null, h('th', { scope: 'col' }, 'Part'), h('th', { scope: 'col' }, ''),
+      h('th', { scope: 'col', class: 'num', title: '95 % Wilson interval over items' }, 'Accuracy [95 %]'), h('th', { scope: 'col', class: 'num' }, 'Items'))),
+    h('tbody', null, shown.map((form) => h('tr', null,
+      h('td', null, form.part), h('td', { class: 'muted' }, form.when === 'during' ? `step ${format.count(form.step)}` : SCORES[form.when]),
+      h('td', { class: 'num' }, format.interval(form.accuracy, form.low, form.high)), h('td', { class: 'num' }, format.count(form.num_items))))));
+}
+
+function files({ run, artifacts }) {
+  const times = h('dl', { class: 'facts small' },
+    [['Created', run.created_at], ['Started', run.started_at], ['Ended', run.ended_at]].flatMap(([name, at]) => (
+      at ? [h('dt', null, name), h('dd', null, ticking(at))] : []
+    )),
+    run.attempt > 1 && [h('dt', null, 'Attempt'), h('dd', null, String(run.attempt))],
+    run.worker_id && [h('dt', null, 'Worker'), h('dd', null, run.worker_id)]);
+  if (!artifacts.length) return [h('p', { class: 'muted' }, 'No checkpoint yet.'), times];
+  return [
+    h('table', { class: 'table table-dense' },
+      h('thead', null, h('tr', null, h('th', { scope: 'col' }, 'Kind'), h('th', { scope: 'col', class: 'num' }, 'Step'), h('th', { scope: 'col', class: 'num' }, 'Size'), h('th', { scope: 'col' }, 'Path'))),
+      h('tbody', null, [...artifacts].reverse().slice(0, 8).map((artifact) => h('tr', null,
+        h('td', null, artifact.kind), h('td', { class: 'num' }, format.count(artifact.step)),
+        h('td', { class: 'num' }, format.bytes(artifact.size_bytes)), h('td', null, h('code', null, artifact.path)))))),
+    times,
+  ];
+}
+
+function facts(rows) {
+  return h('dl', { class: 'facts small settings' }, rows.flatMap((row) => [
+    h('dt', null, row.key),
+    h('dd', { title: row.is_default ? null : `Default: ${said(row.default)}` }, said(row.value)),
+  ]));
+}
+
+function said(value) {
+  if (value === null || value === undefined) return 'none';
+  if (Array.isArray(value)) return value.map(said).join(', ') || 'none';
+  return String(value);
+}

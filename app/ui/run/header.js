@@ -1,0 +1,167 @@
+/** The head of the run's page: what it is, how it stands, how far it is, and what one can do. */
+
+import { api, button, disable, enable, format, h, problem, replace, statusChip } from '../ui.js';
+
+const OPEN = new Set(['queued', 'starting', 'running', 'paused']);
+const NOT_OPERATOR = 'Your role is viewer; an operator may stop, resume and export.';
+const EXPORT_LIMIT_S = 120;
+
+/** Name, status, buttons, progress and figures of one run. */
+export class Header {
+  /**
+   * @param {string} runId
+   * @param {boolean} canOperate
+   * @param {() => Promise<void>} reload Reads the page again, after an action.
+   */
+  constructor(runId, canOperate, reload) {
+    this.runId = runId;
+    this.canOperate = canOperate;
+    this.reload = reload;
+    this.pending = '';
+    this.status = h('span', { role: 'status', 'aria-live': 'polite', 'aria-label': 'Status of the run' });
+    this.title = h('h1', null);
+    this.meta = h('p', { class: 'run-meta muted' });
+    this.answer = h('div', { 'aria-live': 'polite' });
+    this.stop = button('Stop', { icon: 'stop', kind: 'danger', onClick: () => this.act('stop', 'Stopping') });
+    this.resume = button('Resume', { icon: 'play', onClick: () => this.act('resume', 'Resuming') });
+    this.export = button('Export', { icon: 'export', onClick: () => this.startExport() });
+    this.download = button('Download adapter', { icon: 'export', href: `/api/runs/${runId}/adapter` });
+    this.clone = button('Clone', { icon: 'clone', href: `/new?clone=${encodeURIComponent(runId)}` });
+    this.progress = h('div', { class: 'bar run-progress', role: 'progressbar', 'aria-label': 'Training', 'aria-valuemin': '0' }, h('span'));
+    this.figures = h('dl', { class: 'run-figures' });
+    this.element = h(
+      'header',
+      { class: 'run-head' },
+      h('div', { class: 'toolbar' },
+        h('div', { class: 'run-name' }, this.title, this.status),
+        h('div', { class: 'row' }, this.stop, this.resume, this.export, this.download, this.clone)),
+      this.meta,
+      this.answer,
+      h('div', { class: 'card run-strip' }, this.progress, this.figures),
+    );
+  }
+
+  /** @param {import('./history.js').History} history */
+  update(history) {
+    const { run } = history;
+    this.showName(run);
+    this.showButtons(history);
+    this.showProgress(run);
+    replace(this.figures, figuresOf(history).map(([label, value, title]) => h(
+      'div', { title }, h('dt', null, label), h('dd', { class: 'num' }, value),
+    )));
+  }
+
+  showName(run) {
+    const name = run.name || `${run.scheduler} on ${dataName(run)}`;
+    if (this.title.textContent !== name) replace(this.title, name);
+    const status = run.is_held && run.status === 'queued' ? 'held' : run.status;
+    if (this.shownStatus !== status + run.status_reason) {
+      this.shownStatus = status + run.status_reason;
+      replace(this.status, statusChip(status, run.status_reason));
+    }
+    const parts = [
+      h('code', { title: 'Id of the run' }, run.id), run.scheduler, dataName(run), run.model, `seed ${run.seed}`,
+      run.owner && `by ${run.owner}`, ...run.tags.map((tag) => `#${tag}`),
+    ];
+    replace(this.meta, parts.filter(Boolean).map((part) => h('span', null, part)));
+    const share = run.num_steps ? Math.floor((100 * run.step) / run.num_steps) : 0;
+    document.title = `${run.status === 'running' ? `${share} % ` : `${run.status} · `}${name} · Rankscope`;
+  }
+
+  showButtons(history) {
+    const { run } = history;
+    const isOpen = OPEN.has(run.status);
+    const adapter = history.artifacts.some((artifact) => artifact.kind === 'adapter');
+    this.stop.hidden = !isOpen;
+    this.resume.hidden = isOpen || run.status === 'done';
+    this.export.hidden = adapter;
+    this.download.hidden = !adapter;
+    const canExport = history.checkpoints.length > 0 || run.status === 'done';
+    set(this.stop, this.canOperate ? '' : NOT_OPERATOR);
+    set(this.resume, this.canOperate ? '' : NOT_OPERATOR);
+    set(this.export, !this.canOperate ? NOT_OPERATOR : canExport ? '' : 'There is no checkpoint to export yet.');
+    if (this.pending && this.pendingSince !== `${run.status}${run.attempt}`) this.pending = '';
+    if (this.pending) set(this[this.pending], 'Asked for; the run answers between two steps.');
+  }
+
+  showProgress(run) {
+    const share = run.num_steps ? run.step / run.num_steps : 0;
+    this.progress.firstChild.style.width = `${100 * share}%`;
+    this.progress.setAttribute('aria-valuemax', String(run.num_steps));
+    this.progress.setAttribute('aria-valuenow', String(run.step));
+    this.progress.classList.toggle('is-ended', !OPEN.has(run.status));
+    this.run = run;
+  }
+
+  async act(action, doing) {
+    this.pending = action;
+    this.pendingSince = `${this.run.status}${this.run.attempt}`;
+    set(this[action], `${doing}; the run answers between two steps.`);
+    replace(this.answer);
+    try {
+      await api(`/api/runs/${this.runId}/${action}`, { method: 'POST', body: {} });
+    } catch (error) {
+      this.pending = '';
+      replace(this.answer, problem(`Could not ${action} the run`, error.message));
+    }
+    await this.reload();
+  }
+
+  async startExport() {
+    set(this.export, 'Exporting; the adapter is written and proved by loading it again.');
+    replace(this.answer);
+    try {
+      await api(`/api/runs/${this.runId}/export`, { method: 'POST', body: {} });
+      await this.awaitAdapter();
+    } catch (error) {
+      replace(this.answer, problem('Could not export the adapter', error.message));
+    }
+    await this.reload();
+  }
+
+  async awaitAdapter() {
+    for (let waitedS = 0; waitedS < EXPORT_LIMIT_S; waitedS += 2) {
+      await new Promise((resolve) => window.setTimeout(resolve, 2000));
+      await this.reload();
+      if (!this.download.hidden) return;
+    }
+    throw new Error(`No worker has exported it within ${EXPORT_LIMIT_S} s; look at the log below, then try again.`);
+  }
+}
+
+function set(element, reason) {
+  if (reason) disable(element, reason);
+  else enable(element);
+}
+
+function dataName(run) {
+  const task = run.config?.data?.task;
+  return task ? `${run.data}/${task}` : run.data;
+}
+
+/** Label, value, explanation; what matters most comes first. */
+function figuresOf(history) {
+  const { run } = history;
+  const isOpen = OPEN.has(run.status);
+  const share = run.num_steps ? run.step / run.num_steps : 0;
+  const validation = history.evaluations.findLast((form) => form.part === 'validation');
+  const test = history.evaluations.findLast((form) => form.part === 'test' && form.when === 'after');
+  const shown = test ?? validation;
+  const endS = run.ended_at ?? (isOpen ? history.now() : null);
+  const spentS = run.started_at && endS ? endS - run.started_at : null;
+  return [
+    ['Step', `${format.count(run.step)} / ${format.count(run.num_steps)}`, `${format.percent(share)} of the optimizer steps`],
+    ['Done', format.percent(share, 0), 'Share of the optimizer steps'],
+    isOpen
+      ? ['Time left', format.clock(run.status === 'running' ? history.etaS() : null), 'At the rate of the last steps, pauses for scores included']
+      : ['Took', format.duration(spentS), 'From the first start to the end'],
+    ['Rate', format.rate(history.rate()), 'By the clock over the last steps, pauses included'],
+    ['Train loss', format.number(history.metrics.loss.at(-1) ?? null), 'Of the last step, nats per answer token'],
+    [
+      test ? 'Test accuracy' : 'Validation accuracy',
+      shown ? format.interval(shown.accuracy, shown.low, shown.high) : '–',
+      shown ? `95 % Wilson interval over ${format.count(shown.num_items)} items, step ${shown.step}` : 'Not scored yet',
+    ],
+  ];
+}
