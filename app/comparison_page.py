@@ -10,7 +10,6 @@ from rankscope.app.plots.comparison import Curve, CurveKind, curve_figure, map_f
 from rankscope.app.pooling import PooledMap, pooled_curves, pooled_map
 from rankscope.app.terminal import records
 from rankscope.app.verdict import verdict
-from rankscope.models.events import OPEN_STATUSES
 from rankscope.storage.compared_runs import (
     ComparedRun,
     CurvePoint,
@@ -46,11 +45,10 @@ def comparison_page(
     compared = compare(engine, run_ids, baseline=baseline)
     runs = compared_runs(engine, run_ids)
     arms = _arms(compared, runs)
-    num_open = sum(run.status in OPEN_STATUSES for run in runs.values())
-    said = verdict(compared, num_open=num_open)
+    said = verdict(compared)
     return {
         "revision": seen,
-        "num_open": num_open,
+        "num_open": compared.num_open,
         "num_runs": len(runs),
         "baseline": compared.baseline,
         "verdict": {

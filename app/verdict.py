@@ -21,13 +21,8 @@ class Verdict(NamedTuple):
     caveats: tuple[str, ...]
 
 
-def verdict(compared: Comparison, *, num_open: int) -> Verdict:
-    """Put the paired differences to the baseline in words.
-
-    Args:
-        compared: The comparison.
-        num_open: Runs of it that have not ended.
-    """
+def verdict(compared: Comparison) -> Verdict:
+    """Put the paired differences to the baseline in words."""
     pairs = records(compared.paired)
     judged = [(_finding(pair), pair) for pair in pairs]
     return Verdict(
@@ -36,7 +31,7 @@ def verdict(compared: Comparison, *, num_open: int) -> Verdict:
         findings=tuple(
             (finding, _sentence(finding, pair, compared.baseline)) for finding, pair in judged
         ),
-        caveats=tuple(_caveats(compared, judged, num_open)),
+        caveats=tuple(_caveats(compared, judged)),
     )
 
 
@@ -81,13 +76,13 @@ def _sentence(finding: Finding, pair: Mapping[str, Any], baseline: str) -> str:
 
 
 def _caveats(
-    compared: Comparison, judged: Sequence[tuple[Finding, Mapping[str, Any]]], num_open: int
+    compared: Comparison, judged: Sequence[tuple[Finding, Mapping[str, Any]]]
 ) -> Iterator[str]:
     known = [pair for finding, pair in judged if finding != "unknown"]
     if not judged:
         yield "All runs have one configuration, their seeds share a row; add runs of another."
-    if num_open and judged:
-        runs = "1 run has" if num_open == 1 else f"{num_open} runs have"
+    if compared.num_open and judged:
+        runs = "1 run has" if compared.num_open == 1 else f"{compared.num_open} runs have"
         yield f"Provisional: {runs} not ended, and only seeds with a test score count."
     if any(pair["num_seeds"] == 1 for pair in known):
         yield (

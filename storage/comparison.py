@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import JsonValue
 from sqlalchemy import Engine, select
 
+from rankscope.models.events import OPEN_STATUSES
 from rankscope.storage.errors import UnknownRunError
 from rankscope.storage.intervals import NOTHING, Interval, over_seeds, paired_over_items, wilson
 from rankscope.storage.packing import unpack_bits
@@ -29,14 +30,16 @@ class Comparison:
     basis, num_items, budget_params, max_live_params, is_equal_budget, is_within_budget.
     ``differences``: the configuration keys (dotted) whose values differ, one column per
     configuration. ``paired``: configuration, difference to the baseline, low, high, basis,
-    num_seeds, num_items. ``warnings``: what makes the comparison unfair or incomplete, one sentence
-    each.
+    num_seeds, num_items. ``num_open``: runs that have not ended. ``warnings``: what makes the
+    comparison unfair or, with all runs ended, incomplete; one sentence each. A budget that is not
+    resolved yet, as of a run that waits, is neither equal nor unequal to others.
     """
 
     rows: pd.DataFrame
     differences: pd.DataFrame
     paired: pd.DataFrame
     baseline: str
+    num_open: int
     warnings: tuple[str, ...]
 
 
@@ -48,7 +51,10 @@ class _Arm:
     label: str = ""
     runs: list[str] = field(default_factory=list)
     scheduler: str = ""
-    budgets: set[int | None] = field(default_factory=set)
+    num_open: int = 0
+    num_unscored: int = 0
+    """Ended runs without a test score."""
+    budgets: set[int] = field(default_factory=set)
     live: list[int] = field(default_factory=list)
     correct: dict[int, list[Bits]] = field(default_factory=dict)
     """Per seed, the correctness of the test items in each of its scored runs."""
@@ -92,12 +98,13 @@ def compare(engine: Engine, run_ids: Sequence[str], *, baseline: str | None = No
         differences=pd.DataFrame(differences, index=pd.Index(differing, name="key")),
         paired=pd.DataFrame([_pair(arm, reference) for arm in arms if arm is not reference]),
         baseline=reference.label,
+        num_open=sum(arm.num_open for arm in arms),
         warnings=tuple(_warnings(arms, reference)),
     )
 
 
 def _arms(engine: Engine, run_ids: list[str]) -> list[_Arm]:
-    columns = (Run.id, Run.config, Run.budget_params, Run.max_live_params)
+    columns = (Run.id, Run.status, Run.config, Run.budget_params, Run.max_live_params)
     with engine.connect() as connection:
         found = {
             row.id: row for row in connection.execute(select(*columns).where(Run.id.in_(run_ids)))
@@ -115,7 +122,11 @@ def _arms(engine: Engine, run_ids: list[str]) -> list[_Arm]:
         arm = arms.setdefault(json.dumps(flat, sort_keys=True), _Arm(flat))
         arm.runs.append(run_id)
         arm.scheduler = row.config["scheduler"]["kind"]
-        arm.budgets.add(row.budget_params)
+        is_open = row.status in OPEN_STATUSES
+        arm.num_open += is_open
+        arm.num_unscored += not is_open and run_id not in scores
+        if row.budget_params is not None:
+            arm.budgets.add(row.budget_params)
         if row.max_live_params is not None:
             arm.live.append(row.max_live_params)
         if run_id in scores:
@@ -160,7 +171,7 @@ def _row(arm: _Arm, reference: _Arm) -> dict[str, object]:
         "num_items": min(items, default=0),
         "budget_params": budget,
         "max_live_params": live,
-        "is_equal_budget": arm.budgets == reference.budgets,
+        "is_equal_budget": _is_equal_budget(arm, reference),
         "is_within_budget": budget is None or live is None or live <= budget,
     }
 
@@ -196,21 +207,27 @@ def _test_items(arm: _Arm) -> object:
 def _warnings(arms: list[_Arm], reference: _Arm) -> list[str]:
     warnings = []
     for arm in arms:
-        unscored = len(arm.runs) - arm.num_scored
-        if unscored:
-            warnings.append(f"{arm.label}: {unscored} of {len(arm.runs)} runs have no test score")
-        if arm.budgets != reference.budgets or len(arm.budgets) > 1:
-            budgets = sorted(str(budget) for budget in arm.budgets)
-            warnings.append(f"{arm.label}: unequal budgets, {', '.join(budgets)} parameters")
+        if arm.num_unscored:
+            runs = f"{arm.num_unscored} of {len(arm.runs)} runs"
+            warnings.append(f"{arm.label}: {runs} have no test score")
+        if not _is_equal_budget(arm, reference):
+            budgets = ", ".join(f"{budget:,}" for budget in sorted(arm.budgets))
+            warnings.append(f"{arm.label}: unequal budgets, {budgets} parameters")
         budget = _only(arm.budgets)
         if budget is not None and arm.live and max(arm.live) > budget:
-            warnings.append(f"{arm.label}: {max(arm.live)} live parameters exceed its {budget}")
+            warnings.append(f"{arm.label}: {max(arm.live):,} live parameters exceed its {budget:,}")
         if _test_items(arm) != _test_items(reference) and arm.correct and reference.correct:
             warnings.append(f"{arm.label}: not the same test items as the baseline, not paired")
     return warnings
 
 
-def _only(budgets: set[int | None]) -> int | None:
+def _is_equal_budget(arm: _Arm, reference: _Arm) -> bool:
+    return len(arm.budgets) < 2 and (
+        not arm.budgets or not reference.budgets or arm.budgets == reference.budgets
+    )
+
+
+def _only(budgets: set[int]) -> int | None:
     return next(iter(budgets)) if len(budgets) == 1 else None
 
 

@@ -29,6 +29,8 @@ def compare(
     if style == "json":
         print_json(comparison_json(compared))
         return
+    if compared.num_open:
+        err.print(f"warning: {compared.num_open} of {len(run_ids)} runs have not ended")
     for warning in compared.warnings:
         err.print(f"warning: {warning}", markup=False)
     scores = score_table(compared)

@@ -3,8 +3,16 @@ from sqlalchemy import Engine
 
 from rankscope.storage.comparison import compare
 from rankscope.storage.errors import UnknownRunError
-from rankscope.storage.runs import set_inventory
-from tests.integration.storage.examples import evaluated, inventory, new_run, new_sink, sampled
+from rankscope.storage.runs import create_run, set_inventory
+from tests.integration.storage.examples import (
+    config,
+    evaluated,
+    inventory,
+    new_run,
+    new_sink,
+    sampled,
+    status,
+)
 
 
 def scored(engine: Engine, correct: list[bool], *, live: int = 60, **changes: object) -> str:
@@ -72,6 +80,8 @@ def test_unfair_comparisons_are_said(engine: Engine) -> None:
     base = scored(engine, right(5))
     larger = new_run(engine, budget={"unit": "rank", "value": 2})
     set_inventory(engine, larger, inventory(), budget_params=96)
+    with new_sink(engine, larger) as sink:
+        sink.emit(status("done", 1))
     excess = scored(engine, right(5, 8), live=65, optimizer={"lr": 0.1})
     found = compare(engine, [base, larger, excess])
     told = " | ".join(found.warnings)
@@ -82,6 +92,14 @@ def test_unfair_comparisons_are_said(engine: Engine) -> None:
     assert found.rows["is_equal_budget"].tolist() == [True, False, True]
     assert found.rows["is_within_budget"].tolist() == [True, True, False]
     assert found.paired["basis"].tolist() == ["none", "none"]
+
+
+def test_what_is_not_known_yet_is_not_unequal(engine: Engine) -> None:
+    base = scored(engine, right(5))
+    waiting = create_run(engine, config(optimizer={"lr": 0.1}), origin="queue", owner="ada")
+    found = compare(engine, [base, waiting])
+    assert found.rows["is_equal_budget"].tolist() == [True, True]
+    assert (found.num_open, found.warnings) == (2, ())
 
 
 def test_unknown_runs_and_baselines_are_refused(engine: Engine) -> None:

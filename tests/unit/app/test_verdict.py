@@ -9,7 +9,7 @@ from rankscope.app.verdict import verdict
 from rankscope.storage.comparison import Comparison
 
 
-def compared(*pairs: dict[str, Any], unfair: tuple[str, ...] = ()) -> Comparison:
+def compared(*pairs: dict[str, Any], unfair: tuple[str, ...] = (), num_open: int = 0) -> Comparison:
     """Uniform as the baseline, and one configuration for every pair."""
     rows = [
         {
@@ -24,6 +24,7 @@ def compared(*pairs: dict[str, Any], unfair: tuple[str, ...] = ()) -> Comparison
         differences=pd.DataFrame(),
         paired=pd.DataFrame(list(pairs)),
         baseline="uniform",
+        num_open=num_open,
         warnings=(),
     )
 
@@ -46,7 +47,7 @@ NAN = float("nan")
 
 
 def test_an_interval_above_zero_is_a_gain() -> None:
-    said = verdict(compared(pair("hydra", 0.076, 0.04, 0.112)), num_open=0)
+    said = verdict(compared(pair("hydra", 0.076, 0.04, 0.112)))
     assert said.answer == "Yes: hydra is better than uniform"
     assert said.findings == (
         (
@@ -59,7 +60,7 @@ def test_an_interval_above_zero_is_a_gain() -> None:
 
 
 def test_an_interval_that_holds_zero_shows_nothing() -> None:
-    said = verdict(compared(pair("hydra", 0.004, -0.012, 0.02)), num_open=0)
+    said = verdict(compared(pair("hydra", 0.004, -0.012, 0.02)))
     assert said.answer == "No difference is shown"
     assert "95 % interval −1.2 to +2.0" in said.findings[0][1]
     assert said.findings[0][1].endswith("It holds zero, so no difference is shown.")
@@ -67,19 +68,19 @@ def test_an_interval_that_holds_zero_shows_nothing() -> None:
 
 def test_gains_and_losses_are_told_apart() -> None:
     two = compared(pair("hydra", 0.1, 0.05, 0.15), pair("adalora", -0.1, -0.15, -0.05))
-    said = verdict(two, num_open=0)
+    said = verdict(two)
     assert said.answer == "Yes: hydra is better than uniform, adalora is worse than uniform"
 
 
 def test_without_scores_nothing_is_known() -> None:
-    said = verdict(compared(pair("hydra", NAN, NAN, NAN, num_seeds=0)), num_open=2)
+    said = verdict(compared(pair("hydra", NAN, NAN, NAN, num_seeds=0), num_open=2))
     assert (said.answer, said.is_known) == ("Not known yet", False)
     assert said.findings[0][0] == "unknown"
     assert said.caveats[0].startswith("Provisional: 2 runs have not ended")
 
 
 def test_one_configuration_has_nothing_beside_it() -> None:
-    said = verdict(compared(), num_open=1)
+    said = verdict(compared(num_open=1))
     assert said.answer == "There is nothing to compare with"
     assert len(said.caveats) == 1
 
@@ -87,19 +88,19 @@ def test_one_configuration_has_nothing_beside_it() -> None:
 @pytest.mark.parametrize(("num_seeds", "begins"), [(1, "One seed"), (2, "Two seeds")])
 def test_few_seeds_are_pointed_out(num_seeds: int, begins: str) -> None:
     few = compared(pair("hydra", 0.1, 0.05, 0.15, num_seeds=num_seeds))
-    [caveat] = verdict(few, num_open=0).caveats
+    [caveat] = verdict(few).caveats
     assert caveat.startswith(begins)
 
 
 def test_several_intervals_are_said_to_be_uncorrected() -> None:
     """Three intervals of 95 %: by the union bound up to 15 % chance of one false alarm."""
     three = compared(*(pair(name, 0.1, 0.05, 0.15) for name in ("a", "b", "c")))
-    [caveat] = verdict(three, num_open=0).caveats
+    [caveat] = verdict(three).caveats
     assert "not corrected for multiple comparisons" in caveat
     assert "up to 15 % chance" in caveat
 
 
 def test_unequal_parameters_limit_what_may_be_said() -> None:
     unfair = compared(pair("wide", 0.1, 0.05, 0.15), unfair=("wide",))
-    [caveat] = verdict(unfair, num_open=0).caveats
+    [caveat] = verdict(unfair).caveats
     assert caveat.startswith("Not at equal parameters (wide)")
