@@ -1,1 +1,186 @@
-export function start(element) { element.textContent = 'New run'; }
+/** New run: hears from the server what the form would give, shows it, and launches. */
+
+import { button, disable, enable, h, problem, replace, session } from './ui.js';
+import { labelOf, focusField, prepareFields, showProblems } from './new_fields.js';
+import { outlook } from './new_outlook.js';
+import { samples } from './new_samples.js';
+
+const ANSWER_LIMIT_MS = 20000;
+const PAGE_ID = Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(16)).join('');
+
+const questions = {};
+let view = null;
+let last = null;
+
+/**
+ * Take over the right side of the page.
+ * @param {HTMLElement} element
+ */
+export function start(element) {
+  prepareFields();
+  view = {
+    outlook: outlook((yaml) => fill({ yaml })),
+    samples: samples(document.getElementById('new-samples')),
+    launch: launchBar(),
+  };
+  replace(element, h('div', { class: 'new-side' }, view.outlook.element, view.launch.element));
+  for (const link of document.querySelectorAll('[data-preset]')) {
+    link.addEventListener('click', () => fill({ preset: link.dataset.preset }));
+  }
+  session().then((person) => view.launch.know(person)).catch(() => {});
+  window.addEventListener('pageshow', (event) => event.persisted && view.launch.ready());
+  begin();
+}
+
+/**
+ * A channel to the server is there; called by the page's invisible components.
+ * @param {'preview'|'launched'} name What comes through it.
+ * @param {(data: object|string) => void} ask Ask the question whose answer comes.
+ * @param {(receive: (answer: object) => void) => void} listen
+ */
+export function connect(name, ask, listen) {
+  questions[name] = ask;
+  listen(name === 'preview' ? receivePreview : receiveLaunched);
+  begin();
+}
+
+function begin() {
+  if (!view || !questions.preview || begin.isDone) return;
+  begin.isDone = true;
+  const wanted = new URLSearchParams(window.location.search);
+  const source = ['clone', 'preset'].find((name) => wanted.has(name));
+  questions.preview(source ? { [source]: wanted.get(source) } : {});
+}
+
+function fill(source) {
+  if (source.preset) {
+    window.history.replaceState(null, '', `/new?preset=${encodeURIComponent(source.preset)}`);
+  }
+  questions.preview(source);
+}
+
+function receivePreview(answer) {
+  if (!answer || !view) return;
+  last = answer;
+  showProblems(answer.problems);
+  view.outlook.show(answer);
+  view.launch.show(answer);
+  showBudget(answer.plan);
+  if (answer.data) view.samples.show(answer.data);
+  if ('refusal' in answer) showRefusal(answer.refusal);
+}
+
+function receiveLaunched(answer) {
+  if (!answer || !view) return;
+  if (answer.runs.length) {
+    const query = answer.runs.map((id) => `run=${encodeURIComponent(id)}`).join('&');
+    window.location.assign(answer.runs.length === 1 ? `/run?${query}` : `/compare?${query}`);
+    return;
+  }
+  if (Object.keys(answer.problems).length) showProblems(answer.problems);
+  view.launch.refuse(answer.message);
+}
+
+function showRefusal(refusal) {
+  const place = document.getElementById('new-notice');
+  view.outlook.refuseYaml(refusal?.source === 'yaml' ? refusal.message : '');
+  const isHere = refusal && refusal.source !== 'yaml';
+  replace(place, isHere && problem('The form could not be filled', refusal.message));
+}
+
+function showBudget(plan) {
+  if (!plan) return;
+  const mb = (plan.budget_bytes / 1e6).toLocaleString('en-US', { maximumSignificantDigits: 3 });
+  const rank = plan.equivalent_rank.toLocaleString('en-US', { maximumFractionDigits: 3 });
+  const texts = [
+    `${plan.budget_params.toLocaleString('en-US')} parameters`,
+    `${mb} MB`,
+    `rank ${rank} everywhere`,
+  ];
+  replace(
+    document.getElementById('new-budget'),
+    texts.flatMap((text, index) => [
+      index > 0 && h('span', { class: 'muted', 'aria-hidden': 'true' }, '='),
+      h('span', { class: 'num' }, text),
+    ]),
+  );
+}
+
+function launchBar() {
+  const launch = button('Launch', { kind: 'primary', icon: 'play', onClick: press });
+  const words = h('span', { class: 'muted small' });
+  const trouble = h('div', { class: 'new-trouble', 'aria-live': 'polite' });
+  let person = null;
+  let isLaunching = false;
+  let timer = 0;
+
+  function press() {
+    isLaunching = true;
+    update();
+    replace(trouble);
+    timer = window.setTimeout(
+      () => refuse('The server did not answer. Launch again: the same form never starts twice.'),
+      ANSWER_LIMIT_MS,
+    );
+    questions.launched(PAGE_ID);
+  }
+
+  function ready() {
+    window.clearTimeout(timer);
+    isLaunching = false;
+    update();
+  }
+
+  function refuse(message) {
+    ready();
+    replace(trouble, problem('Not launched', message));
+  }
+
+  function update() {
+    const wrong = Object.keys(last?.problems ?? {});
+    const many = last?.seeds?.length ?? 1;
+    launch.lastChild.textContent = isLaunching ? 'Launching …' : many > 1 ? `Launch ${many} runs` : 'Launch';
+    launch.setAttribute('aria-busy', String(isLaunching));
+    if (isLaunching) disable(launch, 'The runs are being added to the queue.');
+    else if (person && !person.can_operate) {
+      disable(launch, `Launching needs the role operator; ${person.name} is ${person.role}. Ask an administrator.`);
+    } else if (!last) disable(launch, 'The form is being read.');
+    else if (wrong.length) disable(launch, 'Mend the marked fields first.');
+    else enable(launch);
+    replace(words, said(wrong, many));
+  }
+
+  function said(wrong, many) {
+    if (person && !person.can_operate) {
+      return `Launching needs the role operator; you are ${person.role}. Ask an administrator.`;
+    }
+    if (!wrong.length) {
+      const seeds = last?.seeds ?? [];
+      return many > 1 ? `Seeds ${seeds[0]} to ${seeds.at(-1)}, one run each` : seeds.length ? `Seed ${seeds[0]}` : '';
+    }
+    return [
+      wrong.length === 1 ? 'To mend: ' : `${wrong.length} fields to mend: `,
+      wrong.flatMap((key, index) => [
+        index > 0 && ', ',
+        h('button', { type: 'button', class: 'new-to-field', onclick: () => focusField(key) }, labelOf(key)),
+      ]),
+    ];
+  }
+
+  function show() {
+    if (!isLaunching) replace(trouble);
+    update();
+  }
+
+  update();
+  return {
+    element: h('div', { class: 'new-launch' }, trouble, h('div', { class: 'row' }, launch, words)),
+    show,
+    refuse,
+    ready,
+    know: (who) => {
+      person = who;
+      update();
+    },
+  };
+}

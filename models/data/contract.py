@@ -125,3 +125,9 @@ class VqaDataset(BaseModel, ABC):
     @abstractmethod
     def load(self, image_size_px: int) -> VqaSplits:
         """All parts, with square pictures of ``image_size_px`` pixels a side."""
+
+    def sample(self, image_size_px: int, num_items: int) -> VqaPart:
+        """The first train items about different pictures, for people to look at."""
+        train = self.load(image_size_px).train
+        _, first_items = np.unique(train.image_ids_I, return_index=True)
+        return train.subset(np.sort(first_items)[:num_items])

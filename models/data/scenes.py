@@ -52,6 +52,16 @@ class Scenes(VqaDataset):
         )
         return VqaSplits(train=train, probe=probe, validation=validation, test=test)
 
+    @override
+    def sample(self, image_size_px: int, num_items: int) -> VqaPart:
+        """The first scenes and questions of train; only their drawn noise is another."""
+        few = max(32, num_items * self.questions_per_scene)
+        small = self.model_copy(update={"train_items": min(self.train_items, few)})
+        rng = Random(f"{self.task} {self.seed}")  # noqa: S311 - pictures, not secrets
+        part = small._part(TASKS[self.task], small.train_items, image_size_px, rng)
+        _, first_items = np.unique(part.image_ids_I, return_index=True)
+        return part.subset(np.sort(first_items)[:num_items])
+
     def _part(self, task: Task, num_items: int, image_size_px: int, rng: Random) -> VqaPart:
         scenes: list[Scene] = []
         image_ids: list[int] = []

@@ -1,0 +1,86 @@
+/** Fields of the form as the page has them: problems beside them, parts that fold. */
+
+/**
+ * Make folds open and number fields bring up the right keyboard.
+ */
+export function prepareFields() {
+  document.addEventListener('click', (event) => {
+    const head = event.target.closest?.('.fold-button');
+    if (head) toggle(head.closest('.fold'));
+  });
+  for (const input of document.querySelectorAll('.is-number input')) input.inputMode = 'decimal';
+}
+
+/**
+ * Show what is wrong beside the fields, and nothing beside the others.
+ * @param {Object<string, string[]>} problems By the key of a field.
+ */
+export function showProblems(problems) {
+  for (const told of document.querySelectorAll('.field-problem')) {
+    if (!(told.dataset.key in problems)) clear(told);
+  }
+  for (const [key, messages] of Object.entries(problems)) tell(key, messages);
+}
+
+/**
+ * Go to a field, through the fold that it may be in.
+ * @param {string} key
+ */
+export function focusField(key) {
+  const field = fieldOf(key);
+  const fold = field?.closest('.fold');
+  if (fold) toggle(fold, true);
+  field?.querySelector('input:checked, input, textarea')?.focus();
+}
+
+/**
+ * What a field is called.
+ * @param {string} key
+ * @returns {string}
+ */
+export function labelOf(key) {
+  const label = fieldOf(key)?.querySelector('[data-testid="block-info"], label span, legend');
+  return label?.textContent.trim() || key;
+}
+
+function tell(key, messages) {
+  const field = fieldOf(key);
+  if (!field) return;
+  let told = field.querySelector(':scope > .field-problem');
+  if (!told) {
+    told = document.createElement('p');
+    told.className = 'field-problem';
+    told.id = `problem-${key}`;
+    told.dataset.key = key;
+    told.setAttribute('role', 'alert');
+    field.append(told);
+  }
+  const text = messages.join('\n');
+  if (told.textContent !== text) told.textContent = text;
+  for (const input of field.querySelectorAll('input, textarea')) {
+    input.setAttribute('aria-invalid', 'true');
+    input.setAttribute('aria-describedby', told.id);
+  }
+  field.classList.add('has-problem');
+  const fold = field.closest('.fold');
+  if (fold) toggle(fold, true);
+}
+
+function clear(told) {
+  const field = told.parentElement;
+  told.remove();
+  field.classList.remove('has-problem');
+  for (const input of field.querySelectorAll('input, textarea')) {
+    input.removeAttribute('aria-invalid');
+    input.removeAttribute('aria-describedby');
+  }
+}
+
+function toggle(fold, isOpen = !fold.classList.contains('is-open')) {
+  fold.classList.toggle('is-open', isOpen);
+  fold.querySelector('.fold-button').setAttribute('aria-expanded', String(isOpen));
+}
+
+function fieldOf(key) {
+  return document.getElementById(`field-${key.replaceAll('.', '-')}`);
+}
