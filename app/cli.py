@@ -8,6 +8,7 @@ import typer
 from rankscope.app.commands import (
     compare,
     control,
+    demo,
     doctor,
     export,
     inspect,
@@ -56,6 +57,7 @@ def build() -> typer.Typer:
         doctor.doctor,
         migrate.migrate,
         up.up,
+        demo.demo,
         web.web,
         worker.worker,
     ):

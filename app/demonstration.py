@@ -9,7 +9,10 @@ from sqlalchemy import Engine
 
 from rankscope.models.config import RunConfig
 from rankscope.models.presets import preset
-from rankscope.models.schedulers import AdaLora, AnyScheduler, Hydra, Uniform
+from rankscope.models.schedulers import AnyScheduler
+from rankscope.models.schedulers.adalora import AdaLora
+from rankscope.models.schedulers.hydra import Hydra
+from rankscope.models.schedulers.uniform import Uniform
 from rankscope.storage import history
 from rankscope.storage.intervals import over_seeds_and_items, wilson
 
@@ -34,6 +37,8 @@ ARMS = (Arm(Uniform(), 0.012), Arm(Hydra(), 0.024), Arm(AdaLora(), 0.024))
 NUM_STEPS = 150
 TEST_ITEMS = 1024
 """Enough for an interval of 3 points at most either side, in 2 s of scoring on one core."""
+CHECKPOINT_S = 4.0
+"""A run takes some 15 s; one whose process is killed should not begin again from its start."""
 NUM_SCORES = 6
 """On validation during training: points of a live curve."""
 
@@ -90,6 +95,7 @@ def _config(arm: Arm) -> RunConfig:
                     "shuffled_images": False,
                 }
             ),
+            "checkpoint": base.checkpoint.model_copy(update={"every_s": CHECKPOINT_S}),
         }
     )
 

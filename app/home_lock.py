@@ -10,6 +10,21 @@ from typing import Any
 from rankscope.models.reading import ConfigError
 
 
+def holder_of(home: Path) -> dict[str, Any] | None:
+    """What the process that holds a home's lock says of itself; None if none does."""
+    try:
+        descriptor = os.open(home / "up.lock", os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return HomeLock(home).read()
+    finally:
+        os.close(descriptor)
+    return None
+
+
 class HomeLock:
     """Holds the lock file of a home from ``take`` to ``release``.
 
@@ -37,14 +52,14 @@ class HomeLock:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(descriptor)
-            found = self._read()
+            found = self.read()
             raise ConfigError(
                 f"only one rankscope up may run on a home, {self._home} has one "
                 f"(process {found.get('pid', '?')} at {found.get('url', '?')}); stop it, "
                 "or set RANKSCOPE_HOME to another folder"
             ) from error
         self._descriptor = descriptor
-        return self._read()
+        return self.read()
 
     def write(self, said: Mapping[str, Any]) -> None:
         """Say who holds it."""
@@ -60,7 +75,8 @@ class HomeLock:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _read(self) -> dict[str, Any]:
+    def read(self) -> dict[str, Any]:
+        """What the holder wrote; empty if it cannot be read."""
         try:
             found = json.loads(self._file.read_text())
         except (OSError, ValueError):

@@ -1,6 +1,5 @@
 """``rankscope up``: everything on this machine."""
 
-import signal
 import threading
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from rankscope.app.commands.web import Host, Port
 from rankscope.app.extras import require_web
+from rankscope.app.interrupts import interrupt_once
 from rankscope.app.terminal import err, out
 from rankscope.storage.settings import Settings
 
@@ -23,8 +23,7 @@ def up(host: Host = "127.0.0.1", port: Port = 7860, slots: Slots = 2) -> None:
     from rankscope.app.services import Services
 
     services = Services(Settings(), host, port, slots, say=_say)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    interrupt_once()
     try:
         with services:
             services.wait_until_ready()
@@ -32,13 +31,6 @@ def up(host: Host = "127.0.0.1", port: Port = 7860, slots: Slots = 2) -> None:
             threading.Event().wait()
     except KeyboardInterrupt:
         _say("ended")
-
-
-def _interrupt(number: int, frame: object) -> None:
-    del frame
-    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, signal.SIG_IGN)  # asked once is enough: the processes are ending
-    raise KeyboardInterrupt(number)
 
 
 def _say(line: str) -> None:
