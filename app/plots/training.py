@@ -5,7 +5,7 @@ The names of the traces are the keys under which ``ui/run/training.js`` fills th
 
 import plotly.graph_objects as go
 
-from rankscope.app.plots.theme import LINE_STRONG, MUTED, SERIES, SURFACE, Axis, curves
+from rankscope.app.plots.theme import MUTED, SERIES, SURFACE, Axis, curves
 
 RANKS_MOVED = "ranks moved"
 
@@ -58,8 +58,8 @@ def accuracy_curves(num_steps: int) -> go.Figure:
             showlegend=False,
         )
     )
-    figure.add_trace(_reference("test, question only", SERIES[1], "dash"))
-    figure.add_trace(_reference("test before training", MUTED, "dot"))
+    figure.add_trace(_reference("question only (test)", SERIES[1], "dash"))
+    figure.add_trace(_reference("before (test)", MUTED, "dot"))
     figure.add_trace(
         go.Scatter(
             name="validation",
@@ -83,7 +83,7 @@ def accuracy_curves(num_steps: int) -> go.Figure:
             hovertemplate="test %{y:.1%}<br>%{customdata}<extra></extra>",
         )
     )
-    return _with_rank_events(figure)
+    return _with_rank_events(figure, in_legend=False)
 
 
 def _steps(num_steps: int) -> Axis:
@@ -99,7 +99,7 @@ def _reference(name: str, color: str, dash: str) -> go.Scatter:
     )
 
 
-def _with_rank_events(figure: go.Figure) -> go.Figure:
+def _with_rank_events(figure: go.Figure, *, in_legend: bool = True) -> go.Figure:
     """Ticks on the lower edge at the steps where ranks moved, on an axis of their own."""
     figure.update_layout(
         yaxis2={"overlaying": "y", "range": (0, 1), "visible": False, "fixedrange": True}
@@ -107,13 +107,13 @@ def _with_rank_events(figure: go.Figure) -> go.Figure:
     figure.add_trace(
         go.Scatter(
             name=RANKS_MOVED,
+            showlegend=in_legend,
             yaxis="y2",
             mode="markers",
             marker={
                 "symbol": "triangle-up",
                 "size": 8,
-                "color": LINE_STRONG,
-                "line": {"width": 1, "color": MUTED},
+                "color": MUTED,
             },
             cliponaxis=False,
             hovertemplate="ranks moved at step %{x}<extra></extra>",

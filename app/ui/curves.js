@@ -5,6 +5,7 @@ import { count, number } from './format.js';
 
 const MAX_POINTS = 4000;
 const MAX_ROWS = 400;
+const SIGNS = { diamond: '◆', 'triangle-up': '▲' };
 
 /** Add points to the traces of that name and keep each under 4000 points. */
 export function extend(data, points) {
@@ -53,9 +54,13 @@ export function thin(x, y, target) {
 export function legendOf(data) {
   const shown = data.filter((trace) => trace.name && trace.showlegend !== false);
   return h('div', { class: 'plot-legend' }, shown.map((trace) => {
-    const color = trace.line?.color ?? trace.marker?.color ?? 'currentColor';
+    const isLine = trace.mode?.includes('lines');
+    const color = (isLine ? trace.line?.color : trace.marker?.line?.color ?? trace.marker?.color) ?? 'currentColor';
     const dash = { dash: 'dashed', dot: 'dotted' }[trace.line?.dash] ?? 'solid';
-    return h('span', null, h('i', { style: { borderColor: color, borderTopStyle: dash } }), trace.name);
+    const sign = isLine
+      ? h('i', { style: { borderColor: color, borderTopStyle: dash } })
+      : h('b', { style: { color: trace.marker?.color ?? color } }, SIGNS[trace.marker?.symbol] ?? '●');
+    return h('span', null, sign, trace.name);
   }));
 }
 

@@ -8,7 +8,7 @@ const GAP = 26;
 const HEAD = 42; // part and column titles, px
 const HEAD_OF_ONE = 22;
 const MIN_CELL = 30; // narrower than this, panels stand below each other
-const MAX_CELL = 132;
+const MAX_CELL = 152;
 
 /**
  * Lay the panels out side by side, or below each other where it is narrow.

@@ -12,12 +12,14 @@ const MENU = [
   ['Workers', '/workers'],
 ];
 const STATUS_S = 2;
+/** Says a banner once to screen readers, though its count of seconds goes on. */
+const spoken = h('div', { class: 'visually-hidden', role: 'status', 'aria-live': 'polite', 'aria-label': 'State of the server' });
 
 startTheme();
 if (!document.querySelector('.topbar')) start();
 
 function start() {
-  const banners = h('div', { class: 'banners', role: 'status', 'aria-live': 'polite', hidden: true });
+  const banners = h('div', { class: 'banners', role: 'region', 'aria-label': 'State of the server', hidden: true });
   const person = h('span', { class: 'row' });
   const bar = h(
     'header',
@@ -32,6 +34,7 @@ function start() {
       person,
     ),
     banners,
+    spoken,
   );
   document.body.prepend(bar);
   nameMain();
@@ -112,9 +115,8 @@ function wrongs(status) {
 }
 
 function show(banners, found) {
-  const text = JSON.stringify(found);
-  if (banners.dataset.shown === text) return; // not read out again
-  banners.dataset.shown = text;
+  const said = found.map(([, , message]) => message.replace(/ *\([^)]*\d[^)]*\)/, '')).join(' ');
+  if (spoken.textContent !== said) spoken.textContent = said;
   banners.hidden = found.length === 0;
   replace(
     banners,

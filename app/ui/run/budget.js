@@ -30,18 +30,17 @@ export class Budget {
       `Most ever live: ${format.count(most || null)}${isOver ? `, ${format.percent(most / run.budget_params - 1, 0)} over the budget` : ''}`,
       `moved so far: ${format.count(history.movedParams)}`,
       run.other_trainable_params ? `trained beside the adapters: ${format.count(run.other_trainable_params)}` : '',
-      phaseOf(history),
     ].filter(Boolean).join(' · '));
   }
 }
 
 /** The phase of the ranks, as far as the plan of the scheduler says it. */
-export function phaseOf({ run, moments }) {
+export function phaseOf({ run }) {
   const steps = (run.decision_steps ?? []).filter((step) => step > 0);
   if (!['running', 'starting', 'paused'].includes(run.status)) return '';
-  if (!steps.length) return moments.some((moment) => moment.step > 0) ? 'ranks move during training' : 'ranks stay as they are';
-  if (run.step < steps[0]) return `warm-up until step ${format.count(steps[0])}`;
+  if (!steps.length) return run.scheduler === 'adalora' ? 'pruned by AdaLoRA' : 'fixed';
+  if (run.step < steps[0]) return `warm-up to step ${format.count(steps[0])}`;
   const next = steps.find((step) => step > run.step);
-  if (next !== undefined) return `next decision at step ${format.count(next)}`;
-  return `frozen since step ${format.count(steps.at(-1))}`;
+  if (next !== undefined) return `decides at step ${format.count(next)}`;
+  return `frozen since ${format.count(steps.at(-1))}`;
 }

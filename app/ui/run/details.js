@@ -3,8 +3,8 @@
 import { format, h, replace, ticking } from '../ui.js';
 
 const SCORES = {
-  before: 'Before training', after: 'After training', shuffled_images: 'With shuffled images',
-  question_only: 'Question only, no model', during: 'Latest',
+  before: 'before training', after: 'after training', shuffled_images: 'images shuffled',
+  question_only: 'question only, no model', during: 'latest',
 };
 
 /** One card with three parts. */
@@ -14,7 +14,7 @@ export class Details {
     this.files = h('div');
     this.settings = h('div');
     this.element = h('section', { class: 'card run-details', 'aria-label': 'Details of the run' },
-      h('h2', null, 'Scores'), this.scores, h('h2', null, 'Files'), this.files, this.settings);
+      part('Scores', this.scores), part('Files', this.files), part('Configuration', this.settings));
   }
 
   /** @param {import('./history.js').History} history */
@@ -32,11 +32,14 @@ export class Details {
     const changed = settings.filter((row) => !row.is_default);
     const rest = settings.filter((row) => row.is_default);
     replace(this.settings,
-      h('h2', null, 'Configuration'),
       h('p', { class: 'muted small' }, changed.length ? 'What differs from the defaults; the default on hover.' : 'All settings have their default.'),
       facts(changed),
       rest.length > 0 && h('details', null, h('summary', null, `${rest.length} settings at their default`), facts(rest)));
   }
+}
+
+function part(title, content) {
+  return h('div', { class: 'run-part' }, h('h2', null, title), content);
 }
 
 function scores(evaluations) {

@@ -1,6 +1,7 @@
 /** The head of the run's page: what it is, how it stands, how far it is, and what one can do. */
 
 import { api, button, disable, enable, format, h, problem, replace, statusChip } from '../ui.js';
+import { phaseOf } from './budget.js';
 
 const OPEN = new Set(['queued', 'starting', 'running', 'paused']);
 const NOT_OPERATOR = 'Your role is viewer; an operator may stop, resume and export.';
@@ -135,6 +136,10 @@ function set(element, reason) {
   else enable(element);
 }
 
+function times(number) {
+  return ['never', 'once', 'twice'][number] ?? `${format.count(number)} times`;
+}
+
 function dataName(run) {
   const task = run.config?.data?.task;
   return task ? `${run.data}/${task}` : run.data;
@@ -151,11 +156,13 @@ function figuresOf(history) {
   const endS = run.ended_at ?? (isOpen ? history.now() : null);
   const spentS = run.started_at && endS ? endS - run.started_at : null;
   return [
-    ['Step', `${format.count(run.step)} / ${format.count(run.num_steps)}`, `${format.percent(share)} of the optimizer steps`],
-    ['Done', format.percent(share, 0), 'Share of the optimizer steps'],
+    [`Step · ${format.percent(share, 0)}`, `${format.count(run.step)} / ${format.count(run.num_steps)}`, 'Optimizer steps done'],
     isOpen
       ? ['Time left', format.clock(run.status === 'running' ? history.etaS() : null), 'At the rate of the last steps, pauses for scores included']
       : ['Took', format.duration(spentS), 'From the first start to the end'],
+    isOpen
+      ? ['Ranks', phaseOf(history) || '–', 'What the scheduler does now, by its plan']
+      : ['Ranks moved', times(history.moments.filter((moment) => moment.ranks?.moved > 0).length), `${format.params(history.movedParams)} in all`],
     ['Rate', format.rate(history.rate()), 'By the clock over the last steps, pauses included'],
     ['Train loss', format.number(history.metrics.loss.at(-1) ?? null), 'Of the last step, nats per answer token'],
     [

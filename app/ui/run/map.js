@@ -14,7 +14,7 @@ export class RankMap {
       onChoose(index, isLive);
     });
     this.budget = new Budget();
-    this.plot = h('div', { class: 'run-map' }, skeleton(262));
+    this.plot = h('div', { class: 'run-map' }, skeleton(284));
     this.element = h('section', { class: 'card run-map-card', 'aria-label': 'Ranks' }, this.plot, this.timeline.element, this.budget.element);
     this.isDrawn = false;
   }

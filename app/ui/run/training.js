@@ -118,7 +118,7 @@ function accuracyOf({ evaluations, run }, skill) {
     },
     test: { x: after.map((form) => form.step), y: after.map(value), customdata: after.map((form) => said(form, skill)) },
   };
-  for (const [name, when] of [['test before training', 'before'], ['test, question only', 'question_only']]) {
+  for (const [name, when] of [['before (test)', 'before'], ['question only (test)', 'question_only']]) {
     const form = evaluations.findLast((item) => item.part === 'test' && item.when === when);
     const level = form ? value(form) : null;
     points[name] = level === null ? { x: [], y: [] } : { x: [0, run.num_steps], y: [level, level] };

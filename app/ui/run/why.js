@@ -143,5 +143,5 @@ function gain(move) {
 }
 
 function sentence(text) {
-  return text ? text[0].toUpperCase() + text.slice(1) : '';
+  return text ? (text[0].toUpperCase() + text.slice(1)).replaceAll('->', '→') : '';
 }
