@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from anyio import to_thread
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,6 +21,7 @@ PUBLIC_FOLDER = "/ui/"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 UNAUTHENTICATED_CODE, FOREIGN_CODE = 4401, 4403
 """Close codes of a WebSocket; a refusal before the handshake would not tell the page why."""
+_CLOSE_CODES = {401: UNAUTHENTICATED_CODE, 503: 1013}
 
 _POLICY = "; ".join(
     (
@@ -73,19 +75,24 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        person, fresh_cookie = await self._identify(headers)
         is_own = self._origins.is_own(headers)
-        state = {**scope.get("state", {}), "person": person, "is_own_origin": is_own}
-        scope["state"] = state
+        person, fresh_cookie = None, None
+        refusal = self._refuse_foreign(scope, headers, is_own=is_own)
+        if refusal is None:
+            try:
+                person, fresh_cookie = await self._identify(headers)
+            except SQLAlchemyError:
+                refusal = _problem(503, "the database must answer to check a token; try again")
+            else:
+                refusal = _refuse_stranger(scope, headers, person)
+        scope["state"] = {**scope.get("state", {}), "person": person, "is_own_origin": is_own}
         send = self._with_headers(send, fresh_cookie)
-        refusal = self._refusal(scope, headers, person, is_own=is_own)
         if refusal is None:
             if scope["type"] == "websocket":
                 send = self._while_signed_in(headers, send)
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
-            code = UNAUTHENTICATED_CODE if refusal.status_code == 401 else FOREIGN_CODE
-            await _close(receive, send, code)
+            await _close(receive, send, _CLOSE_CODES.get(refusal.status_code, FOREIGN_CODE))
         else:
             await refusal(scope, receive, send)
 
@@ -104,8 +111,8 @@ class Guard:
             return self._sessions.anyone(), None
         return session.person, self._sessions.renew(session.person) if session.is_old else None
 
-    def _refusal(
-        self, scope: Scope, headers: Headers, person: Person | None, *, is_own: bool
+    def _refuse_foreign(
+        self, scope: Scope, headers: Headers, *, is_own: bool
     ) -> Response | None:
         if not self._origins.is_known_host(headers):
             return _problem(
@@ -114,25 +121,16 @@ class Guard:
                 "use localhost or its IP address, or set RANKSCOPE_PUBLIC_URL",
             )
         is_unsafe = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
-        if is_unsafe and not is_own:
+        # a link from elsewhere may open a page; a script from elsewhere, which names its Origin,
+        # may do nothing
+        if not is_own and (is_unsafe or "origin" in headers):
             return _problem(
                 403,
                 "the Origin must be this server's own, got "
                 f"{headers.get('origin', 'another site')[:100]!r}; act from the pages of this "
                 "server, or set RANKSCOPE_PUBLIC_URL to the address people type",
             )
-        path: str = scope["path"]
-        if person is not None or path in PUBLIC_PATHS or path.startswith(PUBLIC_FOLDER):
-            return None
-        if scope["type"] == "http" and _is_page_load(scope["method"], path, headers):
-            query = scope.get("query_string", b"").decode("latin-1")
-            wanted = quote(f"{path}?{query}" if query else path, safe="")
-            return RedirectResponse(f"/signin?next={wanted}", 303)
-        return _problem(
-            401,
-            "this needs a signed-in person, and you are not or your sign-in has expired; "
-            "sign in at /signin, or send a valid bearer token",
-        )
+        return None
 
     def _while_signed_in(self, headers: Headers, send: Send) -> Send:
         """A WebSocket stays open for hours: who was signed out meanwhile gets no more of it."""
@@ -160,6 +158,21 @@ class Guard:
             await send(message)
 
         return sending
+
+
+def _refuse_stranger(scope: Scope, headers: Headers, person: Person | None) -> Response | None:
+    path: str = scope["path"]
+    if person is not None or path in PUBLIC_PATHS or path.startswith(PUBLIC_FOLDER):
+        return None
+    if scope["type"] == "http" and _is_page_load(scope["method"], path, headers):
+        query = scope.get("query_string", b"").decode("latin-1")
+        wanted = quote(f"{path}?{query}" if query else path, safe="")
+        return RedirectResponse(f"/signin?next={wanted}", 303)
+    return _problem(
+        401,
+        "this needs a signed-in person, and you are not or your sign-in has expired; "
+        "sign in at /signin, or send a valid bearer token",
+    )
 
 
 def _cookie(headers: Headers) -> str | None:

@@ -42,7 +42,11 @@ class Origins:
             return headers.get("sec-fetch-site", "none") in ("same-origin", "none")
         if self._public_origin is not None and origin.lower() == self._public_origin:
             return True
-        return urlsplit(origin).netloc.lower() == headers.get("host", "").lower() != ""
+        try:
+            place = urlsplit(origin).netloc.lower()
+        except ValueError:
+            return False
+        return place == headers.get("host", "").lower() != ""
 
 
 def host_name(host: str) -> str:

@@ -1,7 +1,7 @@
 """The sign-in page: plain HTML and one form, so that it works before any script does."""
 
 import html
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request
@@ -92,10 +92,9 @@ async def sign_out(request: Request) -> Response:
 
 def own_path(wanted: str) -> str:
     """Where to go after signing in: only ever to a page of this server."""
-    parts = urlsplit(wanted) if wanted.isprintable() else None
-    is_own = parts is not None and not parts.scheme and not parts.netloc
-    is_plain = wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted
-    if not is_own or not is_plain or wanted.startswith(("/signin", "/signout")):
+    # a second slash, or a backslash that browsers take for one, would begin a host's name
+    is_path = wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted
+    if not is_path or not wanted.isprintable() or wanted.startswith(("/signin", "/signout")):
         return "/"
     return quote(wanted, safe="/?&=:@!$'()*+,;~-._%")
 
