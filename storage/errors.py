@@ -43,3 +43,8 @@ class PathRefusedError(StorageError):
 
 class AccountRefusedError(StorageError):
     """An account's name, password or existence does not fit what was asked."""
+
+
+def no_such_run(run_id: str) -> UnknownRunError:
+    """What to raise where no run has this id."""
+    return UnknownRunError(f"a run's id must exist, got {run_id!r}; see them with: rankscope runs")

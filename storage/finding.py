@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Engine, Select, Text, and_, cast, func, or
 
 from rankscope.models.events import RunStatus
 from rankscope.storage.choices import Origin
-from rankscope.storage.errors import UnknownRunError
+from rankscope.storage.errors import UnknownRunError, no_such_run
 from rankscope.storage.tables import Evaluation, Run
 
 if TYPE_CHECKING:
@@ -107,9 +107,7 @@ def find_run(engine: Engine, run_id: str) -> dict[str, Any]:
     with engine.connect() as connection:
         row = connection.execute(statement).mappings().one_or_none()
     if row is None:
-        raise UnknownRunError(
-            f"a run's id must exist, got {run_id!r}; see them with: rankscope runs"
-        )
+        raise no_such_run(run_id)
     return dict(row)
 
 
@@ -155,7 +153,8 @@ def _data() -> ColumnElement[str]:
     """A data set as people call it: its kind, and its task where it has several."""
     data = Run.config["data"]
     task = func.coalesce(" " + data["task"].as_string(), "")
-    return func.concat(data["kind"].as_string(), task)
+    called: ColumnElement[str] = data["kind"].as_string() + task
+    return called
 
 
 def _conditions(which: RunFilter) -> list[ColumnElement[bool]]:

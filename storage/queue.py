@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, select, 
 from rankscope.models.events import LIVE_STATUSES, RunStatus
 from rankscope.storage.database import writing
 from rankscope.storage.ending import end, lease_is_over
-from rankscope.storage.errors import UnknownRunError
+from rankscope.storage.errors import no_such_run
 from rankscope.storage.tables import RequestedControl, Run
 
 MAX_REQUEUES = 3
@@ -188,9 +188,7 @@ def status_of(connection: Connection, run_id: str) -> RunStatus:
     statement = select(Run.status).where(Run.id == run_id)
     status = connection.execute(statement).scalar_one_or_none()
     if status is None:
-        raise UnknownRunError(
-            f"a run's id must exist, got {run_id!r}; see them with: rankscope runs"
-        )
+        raise no_such_run(run_id)
     return cast("RunStatus", status)
 
 

@@ -22,7 +22,7 @@ from rankscope.storage.errors import (
     OtherVersionError,
     RunRefusedError,
     StorageError,
-    UnknownRunError,
+    no_such_run,
 )
 from rankscope.storage.finding import RunFilter, list_runs, resolve_run
 from rankscope.storage.ids import new_id
@@ -155,9 +155,7 @@ def get_run(engine: Engine, run_id: str) -> RunRecord:
     with engine.connect() as connection:
         row = connection.execute(select(Run).where(Run.id == run_id)).mappings().one_or_none()
     if row is None:
-        raise UnknownRunError(
-            f"a run's id must exist, got {run_id!r}; see them with: rankscope runs"
-        )
+        raise no_such_run(run_id)
     values = {name: row[name] for name in RunRecord.model_fields if name in row}
     packed, parent_id = row["inventory"], row["parent_run_id"]
     if packed is not None:

@@ -83,6 +83,10 @@ def add_run(
         ConfigError: It could not run; no row is made.
         RunRefusedError: The key belongs to a run of another config.
     """
+    if "\\u0000" in config.model_dump_json():
+        raise ConfigError(
+            "texts must not hold the character NUL, which PostgreSQL cannot keep; remove it"
+        )
     inventory = inventory_of(config)
     return create_run(
         engine,

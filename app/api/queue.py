@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from sqlalchemy import Engine
 
 from rankscope.app.api.rows import in_epoch_seconds, run_row
+from rankscope.app.api.run_ids import possible_run_id
 from rankscope.app.identity import operator, viewer
 from rankscope.app.pages.contract import Site
 from rankscope.models.events import LIVE_STATUSES, RunStatus
@@ -15,7 +16,9 @@ from rankscope.storage import queue_order
 from rankscope.storage.finding import RunFilter, find_runs
 from rankscope.storage.workers import list_workers
 
-router = APIRouter(prefix="/api", tags=["queue"], dependencies=[Depends(viewer)])
+router = APIRouter(
+    prefix="/api", tags=["queue"], dependencies=[Depends(viewer), Depends(possible_run_id)]
+)
 
 Change = Literal["hold", "release", "up", "down", "first"]
 _CHANGES: dict[Change, Callable[[Engine, str], None]] = {

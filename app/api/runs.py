@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from rankscope.app.api.rows import run_row
+from rankscope.app.api.run_ids import possible_run_id
 from rankscope.app.form.yaml_text import yaml_of
 from rankscope.app.identity import Person, operator, viewer
 from rankscope.app.pages.contract import Site
@@ -24,7 +25,9 @@ from rankscope.tasks import client
 MAX_LISTED = 5000
 """About 4 MB of JSON."""
 
-router = APIRouter(prefix="/api/runs", tags=["runs"], dependencies=[Depends(viewer)])
+router = APIRouter(
+    prefix="/api/runs", tags=["runs"], dependencies=[Depends(viewer), Depends(possible_run_id)]
+)
 
 Operator = Annotated[Person, Depends(operator)]
 
