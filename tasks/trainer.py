@@ -106,6 +106,7 @@ def train(
     if status == "queued":
         sink.close()
         reason = "its worker ended; it goes on from its last checkpoint"
+        log.info(status, reason=reason)
         return requeue(engine, run_id, attempt, reason, counts=False)
     sink.emit(StatusChanged(step=training.step, time=time.time(), status=status, reason=reason))
     sink.close()
