@@ -29,6 +29,8 @@ from rankscope.models.config import RunConfig
 
 UNITS = {"s": "s", "steps": "steps", "px": "px", "bytes": "bytes", "megabytes": "MB"}
 """By the last word of a field's name."""
+HUGE = 1_000_000
+"""Upper limits from here on are told only when they are met."""
 WORDS = {"lr": "learning rate", "lora": "LoRA", "mlp": "MLP", "num": "", "sd": "SD", "sds": "SDs"}
 """Words of names that people read otherwise."""
 
@@ -197,7 +199,7 @@ def _variant(model: type[BaseModel], discriminator: str, key: str) -> Variant:
 
 
 def _bounds(info: FieldInfo) -> str:
-    """``1 to 16``, ``above 0, at most 1``, and so on."""
+    """``1 to 16``, ``above 0, at most 1``, and so on; limits that nobody meets are left out."""
     low = high = ""
     low_number = high_number = ""
     for rule in info.metadata:
@@ -206,12 +208,14 @@ def _bounds(info: FieldInfo) -> str:
                 low, low_number = f"at least {_number(bound)}", _number(bound)
             case annotated_types.Gt(gt=bound):
                 low = f"above {_number(bound)}"
-            case annotated_types.Le(le=bound):
+            case annotated_types.Le(le=bound) if bound < HUGE:
                 high, high_number = f"at most {_number(bound)}", _number(bound)
-            case annotated_types.Lt(lt=bound):
+            case annotated_types.Lt(lt=bound) if bound < HUGE:
                 high = f"below {_number(bound)}"
     if low_number and high_number:
         return f"{low_number} to {high_number}"
+    if not high and low_number in ("0", "1"):
+        return ""
     return ", ".join(filter(None, (low, high)))
 
 

@@ -1,6 +1,6 @@
 """Where the fields stand: what decides a run is open, the rest is folded; none can be left out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from html import escape
@@ -15,7 +15,7 @@ from rankscope.app.form.components import (
     element_id,
 )
 from rankscope.app.form.fields import Choice, Entry, FormField, Section, keys_in, run_form
-from rankscope.app.form.values import Values
+from rankscope.app.form.values import Value, Values
 
 NAMING = ("name", "tags")
 WHAT = ("model", "data")
@@ -25,6 +25,7 @@ MAX_OPEN = 4
 """A kind with more fields than this shows its choices and folds the rest."""
 
 Components = dict[str, FormComponent]
+Look = Callable[[Choice, Value], gr.Radio]
 
 
 class FormLayout:
@@ -42,7 +43,7 @@ class FormLayout:
 
     def budget(self) -> None:
         """The unit of the budget and its value."""
-        self._draw(self._entries.pop("budget"), is_plain=True)
+        self._draw(self._entries.pop("budget"), look=buttons_of)
 
     def scheduler(self) -> None:
         """One scheduler and its own fields."""
@@ -50,18 +51,15 @@ class FormLayout:
 
     def training(self) -> None:
         """The settings that matter."""
-        fields = {
-            f.key: f for e in self._entries.values() if isinstance(e, Section) for f in e.entries
-        }
-        with gr.Column(elem_classes=["fields"]):
-            for key in MATTERS:
-                self._draw(fields[key])
+        sections = [entry for entry in self._entries.values() if isinstance(entry, Section)]
+        fields = {field.key: field for section in sections for field in section.entries}
+        for key in MATTERS:
+            self._draw(fields[key])
 
     def naming(self) -> None:
         """Name and tags."""
-        with gr.Column(elem_classes=["fields"]):
-            for key in NAMING:
-                self._draw(self._entries.pop(key))
+        for key in NAMING:
+            self._draw(self._entries.pop(key))
 
     def seed(self) -> None:
         """The first seed."""
@@ -73,18 +71,19 @@ class FormLayout:
             left = _without(entry, self.components)
             if left is None:
                 continue
-            with fold(entry.title, _summary(left)):
+            title = entry.title if left == entry else f"More of {entry.title.lower()}"
+            with fold(title, _summary(left)):
                 self._draw(left)
         self._entries.clear()
 
-    def _draw(self, entry: Entry, *, is_plain: bool = False) -> None:
+    def _draw(self, entry: Entry, *, look: Look = cards_of) -> None:
         match entry:
             case FormField():
                 self.components[entry.key] = component_of(entry, self._values[entry.key])
             case Section():
                 self._draw_all(entry.entries)
             case Choice():
-                self._draw_choice(entry, is_plain=is_plain)
+                self._draw_choice(entry, look)
 
     def _draw_all(self, entries: Sequence[Entry]) -> None:
         fields = [entry for entry in entries if isinstance(entry, FormField)]
@@ -96,11 +95,10 @@ class FormLayout:
             if not isinstance(entry, FormField):
                 self._draw(entry)
 
-    def _draw_choice(self, choice: Choice, *, is_plain: bool) -> None:
+    def _draw_choice(self, choice: Choice, look: Look) -> None:
         value = self._values[choice.key]
-        is_nested = "." in choice.key
+        draw = buttons_of if "." in choice.key else look
         with gr.Column(elem_classes=["choice", element_id(f"choice-{choice.key}")]):
-            draw = buttons_of if is_plain or is_nested else cards_of
             self.components[choice.key] = draw(choice, value)
             for variant in choice.variants:
                 if not variant.entries:

@@ -85,12 +85,11 @@ def _plan(config: RunConfig, inventory: Inventory) -> dict[str, Any]:
     ranks = [module.rank for module in plan.modules]
     # The scale of the run's own map, so that both show the same colour for the same rank.
     largest = max(min(config.lora.max_rank, m.d_in, m.d_out) for m in inventory.modules)
-    when = ", before the first step" if plan.ranks_are_final else f": {plan.note}"
-    figure = rank_map(
-        inventory.modules, ranks, max_rank=largest, title=f"Rank of every adapter{when}"
-    )
+    title = "Rank of every adapter at the start"
+    figure = rank_map(inventory.modules, ranks, max_rank=largest, title=title)
     return plan.model_dump(mode="json", exclude={"modules"}) | {
         "has_adapters": any(ranks) or config.scheduler.kind != "full",
+        "budget_unit": config.budget.unit,
         "budget_bytes": BYTES_PER_PARAM * plan.budget_params,
         "num_modules": len(ranks),
         "num_adapted": sum(rank > 0 for rank in ranks),

@@ -58,25 +58,26 @@ def _head() -> str:
 def _form() -> Components:
     layout = FormLayout(values_of(preset(FIRST_PRESET).config))
     with _card("What"):
-        layout.what()
+        with gr.Column(elem_classes=["new-what"]):
+            layout.what()
         gr.HTML('<div id="new-samples"></div>', apply_default_css=False, js_on_load=None)
-    with _card("Budget"):
+    with _card("Budget"), gr.Column(elem_classes=["new-budget-row"]):
         layout.budget()
         gr.HTML('<div id="new-budget"></div>', apply_default_css=False, js_on_load=None)
     with _card("Scheduler"):
         layout.scheduler()
     with _card("Training"):
-        layout.training()
         with gr.Column(elem_classes=["fields"]):
+            layout.training()
             layout.seed()
             layout.components[SEEDS_KEY] = text_box(
                 SEEDS_KEY,
                 "1",
                 label="Number of seeds",
-                info=f"One run each, from the seed upwards. 1 to {MAX_SEEDS}.",
+                info=f"One run each, from the seed upwards; at most {MAX_SEEDS}.",
                 is_number=True,
             )
-        layout.naming()
+            layout.naming()
         layout.rest()
     return layout.components
 

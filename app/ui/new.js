@@ -92,11 +92,12 @@ function showBudget(plan) {
   if (!plan) return;
   const mb = (plan.budget_bytes / 1e6).toLocaleString('en-US', { maximumSignificantDigits: 3 });
   const rank = plan.equivalent_rank.toLocaleString('en-US', { maximumFractionDigits: 3 });
-  const texts = [
-    `${plan.budget_params.toLocaleString('en-US')} parameters`,
-    `${mb} MB`,
-    `rank ${rank} everywhere`,
-  ];
+  const all = {
+    params: `${plan.budget_params.toLocaleString('en-US')} parameters`,
+    megabytes: `${mb} MB`,
+    rank: `rank ${rank} everywhere`,
+  };
+  const texts = Object.keys(all).filter((unit) => unit !== plan.budget_unit).map((unit) => all[unit]);
   replace(
     document.getElementById('new-budget'),
     texts.flatMap((text, index) => [

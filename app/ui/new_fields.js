@@ -1,7 +1,7 @@
 /** Fields of the form as the page has them: problems beside them, parts that fold. */
 
 /**
- * Make folds open and number fields bring up the right keyboard.
+ * Make folds open, and say to keyboards and screen readers what Gradio leaves out.
  */
 export function prepareFields() {
   document.addEventListener('click', (event) => {
@@ -9,6 +9,7 @@ export function prepareFields() {
     if (head) toggle(head.closest('.fold'));
   });
   for (const input of document.querySelectorAll('.is-number input')) input.inputMode = 'decimal';
+  for (const field of document.querySelectorAll('.new-form [id^="field-"]')) describe(field);
 }
 
 /**
@@ -43,6 +44,23 @@ export function labelOf(key) {
   return label?.textContent.trim() || key;
 }
 
+function describe(field) {
+  const title = field.querySelector('[data-testid="block-info"], .label-text')?.textContent.trim();
+  const info = field.querySelector('.info-text');
+  if (info) info.id = `info-${field.id}`;
+  const isGroup = field.tagName === 'FIELDSET';
+  const told = isGroup ? [field] : field.querySelectorAll('input, textarea');
+  for (const element of told) {
+    element.setAttribute('aria-label', title);
+    if (info) element.setAttribute('aria-describedby', info.id);
+  }
+  if (!isGroup) return;
+  const radios = field.querySelectorAll('input[type="radio"]');
+  if (radios.length) field.setAttribute('role', 'radiogroup');
+  // One name makes them one group: one stop of the tab key, arrows within.
+  for (const radio of radios) radio.name = field.id;
+}
+
 function tell(key, messages) {
   const field = fieldOf(key);
   if (!field) return;
@@ -59,7 +77,7 @@ function tell(key, messages) {
   if (told.textContent !== text) told.textContent = text;
   for (const input of field.querySelectorAll('input, textarea')) {
     input.setAttribute('aria-invalid', 'true');
-    input.setAttribute('aria-describedby', told.id);
+    input.setAttribute('aria-errormessage', told.id);
   }
   field.classList.add('has-problem');
   const fold = field.closest('.fold');
@@ -72,7 +90,7 @@ function clear(told) {
   field.classList.remove('has-problem');
   for (const input of field.querySelectorAll('input, textarea')) {
     input.removeAttribute('aria-invalid');
-    input.removeAttribute('aria-describedby');
+    input.removeAttribute('aria-errormessage');
   }
 }
 

@@ -1,7 +1,7 @@
 /** What the run would get: budget, first ranks, memory, time; and the same as command and YAML. */
 
 import { draw } from './plots.js';
-import { button, copyButton, format, h, problem, replace } from './ui.js';
+import { button, copyButton, format, h, problem, replace, skeleton } from './ui.js';
 
 const MAX_YAML_BYTES = 65536;
 
@@ -11,8 +11,8 @@ const MAX_YAML_BYTES = 65536;
  * @returns {{element: HTMLElement, show: (answer: object) => void, refuseYaml: (message: string) => void}}
  */
 export function outlook(loadYaml) {
-  const facts = h('dl', { class: 'facts' });
-  const map = h('div', { class: 'new-map' });
+  const facts = h('dl', { class: 'facts' }, skeleton(168));
+  const map = h('div', { class: 'new-map' }, skeleton(240));
   const note = h('p', { class: 'muted small' });
   const stale = h('p', { class: 'new-stale', hidden: true }, 'As of the last values that were right.');
   const texts = textPanel();
@@ -89,7 +89,7 @@ function noteOf(plan) {
 function textPanel() {
   const shown = { command: '', yaml: '' };
   let which = 'command';
-  const text = h('pre', { class: 'new-text', tabindex: '0' });
+  const text = h('pre', { class: 'new-text', tabindex: '0', role: 'region' });
   const tabs = Object.entries({ command: 'Command', yaml: 'YAML' }).map(([name, title]) =>
     h('button', { type: 'button', class: 'button', dataset: { name }, onclick: () => choose(name) }, title),
   );
