@@ -126,12 +126,15 @@ class Duties:
 
     def _open(self) -> Engine | None:
         """The database of this version's schema; None when the worker ends before it answers."""
+        said = ""
         while not self.ending.is_set():
             try:
                 engine = open_database(self._settings.database_url)
                 migrate(engine)
             except StorageError as error:
-                log.warning("waiting for the database", reason=str(error))
+                if str(error) != said:
+                    said = str(error)
+                    log.warning("waiting for the database", reason=said)
                 self.ending.wait(self._patience.beat_s)
             else:
                 return engine

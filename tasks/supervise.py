@@ -43,6 +43,9 @@ class Post:
 
 def supervise(post: Post, claim: Claim) -> None:
     """Start the training process of a run that this worker has claimed, and stay with it."""
+    if post.ending.is_set():
+        _settle(post, claim, "its worker ended before it began", counts=False)
+        return
     try:
         process = _start(post, claim)
     except StorageError as error:  # a row of another version: no other worker could do better
@@ -64,13 +67,13 @@ def stay_with(post: Post, claim: Claim, process: TrainingProcess) -> None:
     """
     watch = _Watch(post, claim, process)
     while not process.has_ended():
+        watch.look()
         if post.ending.wait(_TICK_S):
             if post.patience.on_shutdown == "leave":
                 log.info("left training", run=claim.run_id, pid=process.pid)
                 return
             watch.give_back()
             time.sleep(_TICK_S)
-        watch.look()
     log.info("ended", run=claim.run_id, attempt=claim.attempt, pid=process.pid)
     tail = " ".join(RunFolder(post.settings, claim.run_id).log_tail(1)) or "empty log"
     reason = f"{process.how_it_ended()} (last log line: {tail})"
