@@ -13,7 +13,8 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from rankscope.storage.live import RELOAD, to_json
 from rankscope.storage.pulse import Pulse, pulses
@@ -154,7 +155,7 @@ class Hub:
             return
         try:
             self._pulses, self._has_database = self._looking.result(), True
-        except SQLAlchemyError:
+        except (DBAPIError, PoolTimeoutError):
             self._has_database = False
         self._looking = None
 

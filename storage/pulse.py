@@ -38,8 +38,8 @@ def pulses(engine: Engine, run_ids: Sequence[str]) -> dict[str, Pulse]:
         rows = connection.execute(statement).all()
     found = {}
     for row in rows:
-        run = {column.key: row._mapping[column] for column in _COLUMNS}
-        lease_until, seen_at = run["lease_until"], row.seen_at
+        run = {column.key: getattr(row, column.key) for column in _COLUMNS}
+        lease_until, seen_at = row.lease_until, row.seen_at
         run["lease_until"] = None if lease_until is None else lease_until.timestamp()
         found[row.id] = Pulse(run, None if seen_at is None else seen_at.timestamp())
     return found

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response, WebSocket
 from fastapi.concurrency import run_in_threadpool
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.websockets import WebSocketDisconnect
 
 from rankscope.app.identity import viewer
@@ -79,7 +80,7 @@ async def _is_known(site: Site, run_id: str) -> bool:
         await run_in_threadpool(last_event_id, site.engine, run_id)
     except UnknownRunError:
         return False
-    except SQLAlchemyError:
+    except (DBAPIError, PoolTimeoutError):
         pass
     return True
 
