@@ -41,6 +41,7 @@ class RunPage {
   constructor(runId, page, canOperate) {
     this.runId = runId;
     this.history = new History(page);
+    this.wanted = 0; // id of an event that must be read from the database; 0 if there is none
     this.link = { connection: 'open', lostAt: null, beat: null };
     this.header = new Header(runId, canOperate, () => this.reload());
     this.notices = new Notices();
@@ -86,6 +87,7 @@ class RunPage {
   }
 
   take(events, to) {
+    this.arrived?.push(...events);
     const kinds = events.map((form) => this.history.apply(form));
     this.history.cursor = Math.max(this.history.cursor, to);
     this.update();
@@ -103,7 +105,7 @@ class RunPage {
     if (before !== `${run.status}${run.attempt}`) this.reloadSoon();
     // without a tail (no Redis, or a run in the foreground) the database is ahead, beat after beat
     const isBehind = lastEventId > history.cursor;
-    if (isBehind && this.behindAt === history.cursor) this.reload(lastEventId);
+    if (this.wanted || (isBehind && this.behindAt === history.cursor)) this.reload(Math.max(this.wanted, lastEventId));
     this.behindAt = isBehind ? history.cursor : null;
     this.update();
   }
@@ -117,19 +119,34 @@ class RunPage {
     this.update();
   }
 
-  /** Read all again, at least up to an event; the picture stays until the answer is there. */
-  async reload(after) {
-    this.reloading ??= this.readAgain(after).finally(() => {
+  /**
+   * Read all again; the picture stays until the answer is there.
+   * @param {number} [after] The answer must hold this event, or the next beat asks again.
+   */
+  async reload(after = 0) {
+    this.wanted = Math.max(this.wanted, after);
+    this.reloading ??= this.readAgain().finally(() => {
       this.reloading = null;
     });
     await this.reloading;
   }
 
-  async readAgain(after) {
-    const page = await readPage(this.runId, after).catch(() => null);
+  /** What came while the answer was on its way is put on top of it: nothing is lost, nothing twice. */
+  async readAgain() {
+    const { wanted } = this;
+    const shown = this.history.cursor;
+    this.arrived = [];
+    const page = await readPage(this.runId, Math.max(wanted, shown)).catch(() => null);
+    const { arrived } = this;
+    this.arrived = null;
     if (!page) return; // the notice about the connection says so; the next beat tries again
-    if (page.cursor < this.history.cursor && page.run.attempt === this.history.run.attempt) page.cursor = this.history.cursor;
-    this.history = new History(page);
+    const isLive = ['starting', 'running', 'paused'].includes(page.run.status);
+    if (isLive && page.cursor < Math.max(wanted, shown)) return; // the database is behind the tail
+    if (this.wanted === wanted) this.wanted = 0;
+    const history = new History(page);
+    for (const form of arrived) history.apply(form);
+    history.cursor = Math.max(history.cursor, this.history.cursor);
+    this.history = history;
     if (!this.hasMap && page.modules.length) await this.drawMap();
     this.update();
   }
