@@ -15,6 +15,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from rankscope.app import files, health, problems, signin
 from rankscope.app.api import ROUTERS
+from rankscope.app.first_paint import FirstPaint
 from rankscope.app.guard import Guard
 from rankscope.app.identity import person_of
 from rankscope.app.live import Hub
@@ -26,6 +27,8 @@ from rankscope.app.settings import WebSettings
 from rankscope.storage.settings import Settings
 
 HEAD = f"""
+<title>Rankscope</title>
+<script src="/ui/theme-first.js"></script>
 <link rel="icon" href="/ui/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/ui/base.css">
 <script src="{files.PLOTLY_ADDRESS}" defer></script>
@@ -66,6 +69,7 @@ def create_app(
     app.mount("/ui", files.UiFiles(directory=files.UI_FOLDER))
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, _mount_pages(app)).result()
+    app.add_middleware(FirstPaint, head=HEAD)
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=4)
     # added last, so that nothing is answered before it
     origins = Origins(web.public_url, host)
@@ -113,7 +117,6 @@ async def _mount_pages(app: FastAPI) -> None:
             ssr_mode=False,
             run_history=False,
             footer_links=[],
-            head=HEAD,
         )
 
 

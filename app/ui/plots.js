@@ -109,6 +109,19 @@ export function setMark(element, x) {
 }
 
 /**
+ * Change an axis, for instance its type; a zoom on it is given up.
+ * @param {HTMLElement} element
+ * @param {string} name For instance "yaxis".
+ * @param {object} changes Of plotly's layout.
+ */
+export function setAxis(element, name, changes) {
+  const state = drawn.get(element);
+  if (!state) return;
+  state.layout[name] = { ...state.layout[name], ...changes, uirevision: JSON.stringify(changes) };
+  render(state);
+}
+
+/**
  * Call a function when a point is clicked.
  * @param {HTMLElement} element
  * @param {(point: {x: number, y: number, name: string}) => void} action

@@ -3,8 +3,10 @@
 import { button } from './parts.js';
 import { icon, replace } from './dom.js';
 
-const KEY = 'rankscope-theme';
+const KEY = 'rankscope-theme'; // theme-first.js reads it too
 const system = window.matchMedia('(prefers-color-scheme: dark)');
+
+let chosenHere = null;
 
 /** Set the theme and keep it, also after Gradio has set its own. */
 export function startTheme() {
@@ -56,16 +58,17 @@ function apply() {
 
 function recall() {
   try {
-    return window.localStorage.getItem(KEY);
+    return window.localStorage.getItem(KEY) ?? chosenHere;
   } catch {
-    return null; // storage is switched off
+    return chosenHere;
   }
 }
 
 function remember(theme) {
+  chosenHere = theme;
   try {
     window.localStorage.setItem(KEY, theme);
   } catch {
-    // the choice then lasts as long as the page's system setting
+    // storage is switched off: the choice lasts as long as this page
   }
 }

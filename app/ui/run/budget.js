@@ -25,7 +25,8 @@ export class Budget {
     this.bar.setAttribute('aria-valuenow', String(used));
     replace(this.head,
       h('span', null, h('strong', null, 'Budget '), h('span', { class: 'num' }, format.params(run.budget_params))),
-      h('span', { class: 'num' }, `${format.count(history.liveParams)} used (${format.percent(run.budget_params ? share : null, 0)})`));
+      h('span', { class: 'num' }, history.liveParams === null ? 'not used yet' : `${format.count(used)} used (${format.percent(run.budget_params ? share : null, 0)})`));
+    this.words.hidden = history.liveParams === null;
     replace(this.words, [
       `Most ever live: ${format.count(most || null)}${isOver ? `, ${format.percent(most / run.budget_params - 1, 0)} over the budget` : ''}`,
       `moved so far: ${format.count(history.movedParams)}`,

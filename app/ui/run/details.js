@@ -2,6 +2,7 @@
 
 import { format, h, replace, ticking } from '../ui.js';
 
+const KEPT_CHECKPOINTS = 2; // as CheckpointSettings says
 const SCORES = {
   before: 'before training', after: 'after training', shuffled_images: 'images shuffled',
   question_only: 'question only, no model', during: 'latest',
@@ -68,11 +69,17 @@ function files({ run, artifacts }) {
   return [
     h('table', { class: 'table table-dense' },
       h('thead', null, h('tr', null, h('th', { scope: 'col' }, 'Kind'), h('th', { scope: 'col', class: 'num' }, 'Step'), h('th', { scope: 'col', class: 'num' }, 'Size'), h('th', { scope: 'col' }, 'Path'))),
-      h('tbody', null, [...artifacts].reverse().slice(0, 8).map((artifact) => h('tr', null,
+      h('tbody', null, kept(artifacts).map((artifact) => h('tr', null,
         h('td', null, artifact.kind), h('td', { class: 'num' }, format.count(artifact.step)),
         h('td', { class: 'num' }, format.bytes(artifact.size_bytes)), h('td', null, h('code', null, artifact.path)))))),
     times,
   ];
+}
+
+/** Of checkpoints only the last ones are still on disk. */
+function kept(artifacts) {
+  const checkpoints = artifacts.filter((artifact) => artifact.kind === 'checkpoint').slice(-KEPT_CHECKPOINTS);
+  return [...artifacts.filter((artifact) => artifact.kind !== 'checkpoint'), ...checkpoints].reverse();
 }
 
 function facts(rows) {

@@ -1,7 +1,7 @@
 /** Curves of the run: loss (train, probe) and accuracy (validation, references). */
 
 import { format, h, replace, skeleton } from '../ui.js';
-import { draw, onPointClick, setMark, setPoints } from '../plots.js';
+import { draw, onPointClick, setAxis, setMark, setPoints } from '../plots.js';
 import { thin } from '../curves.js';
 
 const MAX_POINTS = 2000;
@@ -14,10 +14,11 @@ export class Training {
     this.onStep = onStep;
     this.loss = h('div', { class: 'run-curve' }, skeleton(276));
     this.accuracy = h('div', { class: 'run-curve' }, skeleton(276));
+    this.scale = h('button', { type: 'button', class: 'button run-corner', 'aria-pressed': 'false', onclick: () => this.switchScale() }, 'Log scale');
     this.skills = h('select', { class: 'input', 'aria-label': 'Skill', onchange: () => this.redraw() });
-    this.skillPlace = h('div', { class: 'run-skill', hidden: true }, this.skills);
-    this.lossCard = h('section', { class: 'card', 'aria-label': 'Loss' }, this.loss);
-    this.accuracyCard = h('section', { class: 'card run-accuracy', 'aria-label': 'Accuracy' }, this.skillPlace, this.accuracy);
+    this.skillPlace = h('div', { class: 'run-corner', hidden: true }, this.skills);
+    this.lossCard = h('section', { class: 'card run-curve-card', 'aria-label': 'Loss' }, this.scale, this.loss);
+    this.accuracyCard = h('section', { class: 'card run-curve-card', 'aria-label': 'Accuracy' }, this.skillPlace, this.accuracy);
     this.isDrawn = false;
     this.timer = 0;
   }
@@ -40,6 +41,13 @@ export class Training {
     if (atOnce) this.redraw();
     // a timer, not requestAnimationFrame, which stops in hidden tabs
     else this.timer ||= window.setTimeout(() => this.redraw(), REDRAW_MS);
+  }
+
+  /** Losses span decades: a logarithmic axis shows the late differences. */
+  switchScale() {
+    const isLog = this.scale.getAttribute('aria-pressed') !== 'true';
+    this.scale.setAttribute('aria-pressed', String(isLog));
+    setAxis(this.loss, 'yaxis', { type: isLog ? 'log' : 'linear' });
   }
 
   /** Draw the upright line of a chosen moment; null takes it away. */
@@ -76,11 +84,11 @@ export class Training {
 }
 
 /**
- * Exponential mean over steps, with a time constant of 2 % of the run.
+ * Exponential mean over steps, with a time constant of 1 % of the run.
  * @returns {{x: number[], y: number[]}}
  */
 function smooth(steps, values, numSteps) {
-  const constant = Math.max(1, 0.02 * numSteps);
+  const constant = Math.max(1, 0.01 * numSteps);
   const x = [];
   const y = [];
   let mean = null;
