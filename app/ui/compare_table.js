@@ -7,6 +7,7 @@ const BASIS = {
   'Wilson over items': (row) => `Wilson over ${format.count(row.num_items)} items, 1 seed`,
   'paired normal over items': (row) => `paired over ${format.count(row.num_items)} items, 1 seed`,
 };
+const ABSENT = '(absent)';
 const LIVE = new Set(['starting', 'running', 'paused']);
 const OPEN = new Set(['queued', ...LIVE]);
 
@@ -43,22 +44,33 @@ export function scoreTable(page, unfolded) {
 }
 
 /**
- * The settings that differ between configurations, and no others.
+ * The settings that differ between configurations, and no others; those that only one of them has
+ * (its scheduler's own) are folded.
  * @param {object} page
  * @returns {HTMLElement|null}
  */
 export function differenceTable(page) {
   if (page.arms.length < 2) return null;
-  const heads = page.arms.map((arm, index) => h('th', { scope: 'col' }, swatch(index), arm.configuration));
+  const numWith = ({ values }) => values.filter((value) => value !== ABSENT).length;
+  const shared = page.differences.filter((row) => numWith(row) > 1);
+  const own = page.differences.filter((row) => numWith(row) < 2);
   return h('section', { class: 'card', 'aria-labelledby': 'settings-title' },
     h('h2', { id: 'settings-title' }, 'Settings that differ'),
     h('p', { class: 'muted small' }, 'Everything else is equal, apart from seed, name and tags.'),
-    h('div', { class: 'table-scroll', tabindex: '0', role: 'region', 'aria-labelledby': 'settings-title' },
-      h('table', { class: 'table table-dense compare-settings' },
-        h('thead', null, h('tr', null, h('th', { scope: 'col' }, 'Key'), heads)),
-        h('tbody', null, page.differences.map(({ key, values }) => h('tr', { 'data-key': key },
-          h('th', { scope: 'row' }, h('code', null, key)),
-          values.map((value) => h('td', null, value === '(absent)' ? h('span', { class: 'muted' }, '–') : h('code', null, value)))))))));
+    shared.length > 0 && settings(page.arms, shared, 'Settings that differ'),
+    own.length > 0 && h('details', null,
+      h('summary', null, `${own.length} setting${own.length === 1 ? '' : 's'} that only one configuration has`),
+      settings(page.arms, own, 'Settings that only one configuration has')));
+}
+
+function settings(arms, rows, label) {
+  return h('div', { class: 'table-scroll', tabindex: '0', role: 'region', 'aria-label': label },
+    h('table', { class: 'table table-dense settings-table' },
+      h('thead', null, h('tr', null, h('th', { scope: 'col' }, 'Key'),
+        arms.map((arm, index) => h('th', { scope: 'col' }, swatch(index), arm.configuration)))),
+      h('tbody', null, rows.map(({ key, values }) => h('tr', { 'data-key': key },
+        h('th', { scope: 'row' }, h('code', null, key)),
+        values.map((value) => h('td', null, value === ABSENT ? h('span', { class: 'muted' }, '–') : h('code', null, value))))))));
 }
 
 function armRow(arm, index, isOpen, reach, page) {
@@ -67,9 +79,9 @@ function armRow(arm, index, isOpen, reach, page) {
   return h('tr', { class: 'arm', 'data-baseline': arm.is_baseline || null },
     h('th', { scope: 'row' },
       h('button', {
-        type: 'button', class: 'fold', 'data-act': 'fold', 'data-arm': arm.configuration,
+        type: 'button', class: 'arm-fold', 'data-act': 'fold', 'data-arm': arm.configuration,
         'aria-expanded': String(isOpen), 'aria-label': `${isOpen ? 'Fold' : 'Unfold'} the runs of ${arm.configuration}`,
-      }, icon(isOpen ? 'down' : 'next'), swatch(index), h('span', { class: 'arm-name' }, arm.configuration)),
+      }, icon('next'), swatch(index), h('span', { class: 'arm-name' }, arm.configuration)),
       arm.is_baseline && h('span', { class: 'chip' }, 'baseline')),
     cell('Seeds', 'num', seeds(arm, numOpen)),
     cell('Score, 95 %', 'num', score(arm)),

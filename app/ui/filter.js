@@ -94,7 +94,7 @@ function compare(have, sign, bound, tolerance) {
 }
 
 function fits(key, have, wanted) {
-  const isFree = key === 'name' || key === 'id' || key === 'model';
+  const isFree = ['name', 'id', 'model', 'data'].includes(key);
   return wanted.some((word) => (isFree ? have.includes(word) : have === word));
 }
 

@@ -1,6 +1,6 @@
 /** The table of runs: rows are kept and changed in place, so that focus and scroll stay. */
 
-import { button, format, h, icon, replace, statusChip, ticking } from './ui.js';
+import { button, format, h, icon, replace, statusChip } from './ui.js';
 import { OPEN } from './filter.js';
 
 const PORTION = 100;
@@ -120,14 +120,15 @@ export class RunTable {
       h('button', {
         type: 'button', class: 'sort', title: HINTS[key] ?? null,
         onclick: () => this.options.onSort(nextSort(key, this.heads[key].dataset.sort)),
-      }, key === 'score' ? 'Score (95 %)' : label, icon('sort')));
+      }, key === 'score' ? 'Score (95 %)' : label, h('span', { class: 'direction' }, icon('sort'))));
   }
 
   row(id) {
     const box = h('input', { type: 'checkbox' });
     box.addEventListener('click', (event) => this.pick(id, box.checked, event.shiftKey));
     const link = h('a', { class: 'runs-name', href: `/run?run=${encodeURIComponent(id)}` });
-    const meta = h('span', { class: 'muted runs-meta' });
+    const meta = h('span', { class: 'muted runs-seed' });
+    const reason = h('span', { class: 'runs-reason' });
     const cells = Object.fromEntries(
       ['status', 'scheduler', 'data', 'budget', 'score', 'created', 'owner', 'actions'].map((key) => [
         key, h('td', { class: `cell-${key}${NUMERIC.has(key) ? ' num' : ''}`, 'data-label': SORTS[key]?.label ?? null }),
@@ -135,7 +136,7 @@ export class RunTable {
     const element = h('tr', null,
       h('td', { class: 'cell-choose' }, box),
       cells.status,
-      h('td', { class: 'cell-name' }, link, meta),
+      h('td', { class: 'cell-name' }, h('div', { class: 'runs-line' }, link, meta, reason)),
       cells.scheduler, cells.data, cells.budget, cells.score, cells.created, cells.owner, cells.actions);
     const seen = {};
     const put = (key, value, place, make) => {
@@ -150,13 +151,15 @@ export class RunTable {
       const name = run.name || run.id;
       if (box.getAttribute('aria-label') !== `Choose ${name} ${run.id}`) box.setAttribute('aria-label', `Choose ${name} ${run.id}`);
       put('name', name, link, () => name);
-      put('meta', [run.seed, run.status_reason, run.status], meta, () => described(run));
+      put('seed', run.seed, meta, () => `seed ${run.seed}`);
+      put('reason', reasonOf(run), reason, () => reasonOf(run));
+      reason.title = reasonOf(run);
       put('status', [run.status, run.status_reason, run.step, run.num_steps, run.is_held], cells.status, () => progress(run));
       put('scheduler', run.scheduler, cells.scheduler, () => run.scheduler);
       put('data', run.data, cells.data, () => run.data);
       put('budget', [run.budget_params, run.max_live_params], cells.budget, () => budget(run));
       put('score', [run.accuracy, run.accuracy_low, run.accuracy_high], cells.score, () => score(run));
-      put('created', run.created_at, cells.created, () => ticking(run.created_at));
+      put('created', age(run), cells.created, () => h('time', { title: new Date(1000 * run.created_at).toLocaleString() }, age(run)));
       put('owner', run.owner, cells.owner, () => run.owner);
       put('actions', [run.status, run.origin], cells.actions, () => this.actions(run, name));
     };
@@ -179,11 +182,11 @@ export class RunTable {
 
   action(verb, run, label) {
     const made = button(verb === 'stop' ? 'Stop' : 'Resume', {
-      icon: verb === 'stop' ? 'stop' : 'play', kind: 'quiet',
+      icon: verb === 'stop' ? 'stop' : 'play', kind: 'quiet', isIconOnly: true,
       onClick: () => this.options.onAct(run, verb),
     });
     made.setAttribute('aria-label', label);
-    made.setAttribute('title', label);
+    made.dataset.tip = label;
     return made;
   }
 }
@@ -200,22 +203,25 @@ function progress(run) {
     h('span', { class: 'num muted' }, format.percent(done, 0)))];
 }
 
-function described(run) {
-  const reason = ['failed', 'lost', 'stopped'].includes(run.status) ? run.status_reason : '';
-  return [`seed ${run.seed}`, reason && h('span', { class: run.status === 'stopped' ? null : 'runs-reason', title: reason }, ` · ${reason}`)];
+function reasonOf(run) {
+  return ['failed', 'lost'].includes(run.status) ? run.status_reason : '';
+}
+
+function age(run) {
+  return format.ago(run.created_at).replace(' ago', '').replace('\u202fago', '');
 }
 
 function budget(run) {
   const isOver = run.budget_params !== null && run.max_live_params > run.budget_params;
+  const told = `${format.count(run.max_live_params)} live parameters at most, over its budget`;
   return [
-    isOver && h('span', { class: 'runs-over', title: `${format.count(run.max_live_params)} live parameters at most: over its budget` },
-      icon('warning'), h('span', { class: 'visually-hidden' }, 'over budget: '), format.count(run.max_live_params), ' / '),
+    isOver && h('span', { class: 'runs-over', title: told }, icon('warning'), h('span', { class: 'visually-hidden' }, `${told} of `)),
     format.count(run.budget_params),
   ];
 }
 
 function score(run) {
-  if (run.accuracy === null || run.accuracy === undefined) return h('span', { class: 'muted' }, '–');
+  if (run.accuracy === null || run.accuracy === undefined) return h('span', { class: 'muted unknown' }, '–');
   const known = typeof run.accuracy_low === 'number';
   return [format.percent(run.accuracy), known && h('span', { class: 'muted runs-interval' },
     `${(100 * run.accuracy_low).toFixed(1)}–${(100 * run.accuracy_high).toFixed(1)}`)];
@@ -244,11 +250,13 @@ function showSort(head, key, sort) {
   const isThis = sort.replace(/^-/, '') === key;
   const sign = sort.startsWith('-') ? '-' : '+';
   if (isThis) {
+    if (head.dataset.sort !== sign) replace(head.querySelector('.direction'), icon(sign === '-' ? 'down' : 'up'));
     head.dataset.sort = sign;
     // a young age is a large moment of creation
     const isFalling = (sign === '-') !== (key === 'created');
     head.setAttribute('aria-sort', isFalling ? 'descending' : 'ascending');
-  } else {
+  } else if (head.dataset.sort) {
+    replace(head.querySelector('.direction'), icon('sort'));
     delete head.dataset.sort;
     head.removeAttribute('aria-sort');
   }
