@@ -208,9 +208,9 @@ def _bounds(info: FieldInfo) -> str:
                 low, low_number = f"at least {_number(bound)}", _number(bound)
             case annotated_types.Gt(gt=bound):
                 low = f"above {_number(bound)}"
-            case annotated_types.Le(le=bound) if bound < HUGE:
+            case annotated_types.Le(le=(int() | float()) as bound) if bound < HUGE:
                 high, high_number = f"at most {_number(bound)}", _number(bound)
-            case annotated_types.Lt(lt=bound) if bound < HUGE:
+            case annotated_types.Lt(lt=(int() | float()) as bound) if bound < HUGE:
                 high = f"below {_number(bound)}"
     if low_number and high_number:
         return f"{low_number} to {high_number}"

@@ -62,11 +62,18 @@ def preview(engine: Engine, filled: Filled) -> dict[str, Any]:
     }
 
 
-def budget_texts(filled: Filled) -> dict[str, str]:
-    """The budget in every unit; empty while the form is wrong."""
-    if filled.config is None:
+def budget_texts(values: Values) -> dict[str, str]:
+    """The budget by unit, for the units that are not chosen; empty if it cannot be told yet.
+
+    What else is wrong in the form does not matter here.
+    """
+    raw = mapping_of(values)
+    try:
+        config = parse_config({key: raw[key] for key in ("model", "data", "budget", "lora")})
+        texts = equivalents(config.budget, client.inventory_of(config))
+    except ConfigError:
         return {}
-    return equivalents(filled.config.budget, client.inventory_of(filled.config))
+    return {unit: text for unit, text in texts.items() if unit != config.budget.unit}
 
 
 def _seeds(values: Values, config: RunConfig | None) -> tuple[int, ...] | str:

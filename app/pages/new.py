@@ -15,7 +15,7 @@ from rankscope.app.form.filling import config_from
 from rankscope.app.form.launching import launch
 from rankscope.app.form.layout import Components, FormLayout, style_of_choices
 from rankscope.app.form.preview import MAX_SEEDS, SEEDS_KEY, budget_texts, preview, read_form
-from rankscope.app.form.values import Value, values_of
+from rankscope.app.form.values import Value, Values, values_of
 from rankscope.app.identity import of_gradio
 from rankscope.app.pages.contract import Page, Site
 from rankscope.app.pages.screen import screen
@@ -24,7 +24,6 @@ from rankscope.models.reading import ConfigError
 
 FIRST_PRESET = "demo"
 """What the form opens with, so that it is right from the start."""
-BUDGET_FIELDS = {unit: f"budget.{unit}.value" for unit in ("rank", "params", "megabytes")}
 
 Answer = dict[str, Any]
 
@@ -101,12 +100,11 @@ class _Handlers:
     def attach(self) -> None:
         """Listen to every field, and to what ``ui/new.js`` asks for."""
         fields = list(self._components.values())
-        budget_fields = [self._components[key] for key in BUDGET_FIELDS.values()]
         gr.on(
-            [_input_of(field) for field in fields],
+            [_edited(field) for field in fields],
             self.refresh,
             inputs=fields,
-            outputs=[self._preview_mail, *budget_fields],
+            outputs=[self._preview_mail],
             trigger_mode="always_last",
             queue=False,
             show_progress="hidden",
@@ -131,17 +129,10 @@ class _Handlers:
             api_visibility="private",
         )
 
-    def refresh(self, request: gr.Request, *shown: Value | None) -> list[Any]:
-        """After any change: the preview, and the budget in the other units."""
+    def refresh(self, request: gr.Request, *shown: Value | None) -> Answer:
+        """After any change: what the form would give, or what is wrong with it."""
         of_gradio(request)
-        values = self._values(shown)
-        filled = read_form(values)
-        texts = budget_texts(filled)
-        others = [
-            gr.skip() if unit == values["budget"] or not texts else texts[unit]
-            for unit in BUDGET_FIELDS
-        ]
-        return [_mail(preview(self._site.engine, filled)), *others]
+        return self._look(self._values(shown))
 
     def fill(self, event: gr.EventData, request: gr.Request, *shown: Value | None) -> list[Any]:
         """Fill the form from a preset, a run or YAML, or only look at it as it is."""
@@ -155,16 +146,8 @@ class _Handlers:
             refusal = {"source": next(iter(source)), "message": str(error)}
         if config is not None:
             values = values_of(config) | {SEEDS_KEY: values[SEEDS_KEY]}
-        filled = read_form(values)
-        others = {
-            BUDGET_FIELDS[unit]: text
-            for unit, text in budget_texts(filled).items()
-            if unit != values["budget"]
-        }
-        now = values | others
-        answer = preview(self._site.engine, filled) | {"refusal": refusal}
-        updates = [gr.skip() if config is None else now[key] for key in self._components]
-        return [_mail(answer), *updates]
+        updates = [gr.skip() if config is None else values[key] for key in self._components]
+        return [self._look(values) | {"refusal": refusal}, *updates]
 
     def launch(self, event: gr.EventData, request: gr.Request, *shown: Value | None) -> Answer:
         """Submit the form."""
@@ -175,6 +158,10 @@ class _Handlers:
         page = str(event._data)[:100]
         engine, settings = self._site.engine, self._site.settings
         return _mail(launch(engine, settings, self._values(shown), person=person, page=page))
+
+    def _look(self, values: Values) -> Answer:
+        budget = {"unit": values["budget"], "others": budget_texts(values)}
+        return _mail(preview(self._site.engine, read_form(values)) | {"budget": budget})
 
     def _values(self, shown: Sequence[Value | None]) -> dict[str, Value]:
         pairs = zip(self._components, shown, strict=True)
@@ -202,8 +189,11 @@ def _mail(answer: Answer) -> Answer:
     return answer | {"id": uuid4().hex}
 
 
-def _input_of(component: FormComponent) -> Callable[..., Any]:
-    listener: Callable[..., Any] = getattr(component, "input")  # noqa: B009 - made by Gradio
+def _edited(component: FormComponent) -> Callable[..., Any]:
+    """The event of an edit."""
+    # A text box tells of input at key presses alone, which leaves out what is pasted or deleted.
+    name = "change" if isinstance(component, gr.Textbox) else "input"
+    listener: Callable[..., Any] = getattr(component, name)
     return listener
 
 

@@ -1,7 +1,7 @@
 /** New run: hears from the server what the form would give, shows it, and launches. */
 
 import { button, disable, enable, h, problem, replace, session } from './ui.js';
-import { labelOf, focusField, prepareFields, showProblems } from './new_fields.js';
+import { chosen, focusField, labelOf, prepareFields, showProblems, write } from './new_fields.js';
 import { outlook } from './new_outlook.js';
 import { samples } from './new_samples.js';
 
@@ -66,6 +66,7 @@ function receivePreview(answer) {
   view.outlook.show(answer);
   view.launch.show(answer);
   showBudget(answer.plan);
+  keepBudgetInStep(answer.budget);
   if (answer.data) view.samples.show(answer.data);
   if ('refusal' in answer) showRefusal(answer.refusal);
 }
@@ -105,6 +106,12 @@ function showBudget(plan) {
       h('span', { class: 'num' }, text),
     ]),
   );
+}
+
+/** The units that are not chosen follow, so that a change of unit keeps the budget. */
+function keepBudgetInStep({ unit, others }) {
+  if (unit !== chosen('budget')) return; // an answer about how the form was
+  for (const [other, text] of Object.entries(others)) write(`budget.${other}.value`, text);
 }
 
 function launchBar() {

@@ -35,6 +35,27 @@ export function focusField(key) {
 }
 
 /**
+ * Write into a text field, as if somebody had typed; never into the one that is being typed in.
+ * @param {string} key
+ * @param {string} text
+ */
+export function write(key, text) {
+  const input = fieldOf(key)?.querySelector('input');
+  if (!input || input.value === text || input === document.activeElement) return;
+  input.value = text;
+  input.dispatchEvent(new Event('input', { bubbles: true }));
+}
+
+/**
+ * What is chosen among kinds.
+ * @param {string} key
+ * @returns {string|undefined}
+ */
+export function chosen(key) {
+  return fieldOf(key)?.querySelector('input:checked')?.value;
+}
+
+/**
  * What a field is called.
  * @param {string} key
  * @returns {string}
