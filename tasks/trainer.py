@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 import traceback
-from typing import TextIO, cast
+from typing import TextIO
 
 import structlog
 import torch
@@ -32,6 +32,7 @@ from rankscope.storage.sink import Sink
 from rankscope.storage.stream import Stream
 from rankscope.tasks.attempt import Training
 from rankscope.tasks.checkpoints import CHECKPOINTS
+from rankscope.tasks.logs import log_to_stderr
 from rankscope.tasks.settings import WorkerSettings
 
 log = structlog.get_logger()
@@ -128,7 +129,7 @@ def main() -> int:
     parser.add_argument("--attempt", type=int, required=True, help="its number, begun already")
     arguments = parser.parse_args()
     sys.stdout = sys.stderr = UnbreakableLog(sys.stderr)
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(cast("TextIO", sys.stderr)))
+    log_to_stderr()
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     settings = Settings()
     engine = open_database(settings.database_url)

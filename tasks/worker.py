@@ -3,9 +3,6 @@
 Celery brings the messages and the process's life; the rest is :mod:`rankscope.tasks.duties`.
 """
 
-import sys
-
-import structlog
 from celery.apps.worker import Worker
 from celery.signals import celeryd_after_setup, worker_shutdown, worker_shutting_down
 
@@ -13,6 +10,7 @@ from rankscope.storage.settings import Settings
 from rankscope.tasks.adapters import export_adapter
 from rankscope.tasks.celery_app import EXPORT, WORK, make_celery
 from rankscope.tasks.duties import Duties
+from rankscope.tasks.logs import log_to_stderr
 from rankscope.tasks.settings import WorkerSettings
 
 celery_app = make_celery(Settings())
@@ -20,7 +18,7 @@ celery_app = make_celery(Settings())
 
 def equip(instance: Worker, **_: object) -> None:
     """Give a Celery worker its duties and tasks, before it looks for Redis, which may be away."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    log_to_stderr()
     settings = Settings()
     duties = Duties(
         settings,
