@@ -83,8 +83,9 @@ def curves(title: str, x: Axis, y: Axis) -> go.Figure:
         yaxis=_axis(y, has_grid=True),
         margin={"l": 8, "r": 12, "t": 8, "b": 8},
         height=240,
-        hovermode="x",
+        hovermode="x unified",
         hoverdistance=40,
+        xaxis_unifiedhovertitle_text=f"{x.title} %{{x}}",
     )
     return empty
 

@@ -25,6 +25,7 @@ export async function draw(element, figure, { heading = 'h2', hasTable = true } 
     layout,
     revision: 0,
     title: h(heading, null, title?.text ?? ''),
+    reset: h('button', { type: 'button', class: 'plot-reset', hidden: true }, 'Reset zoom'),
     legend: h('div'),
     canvas: h('div', { class: 'plot-canvas' }),
     table: null,
@@ -34,11 +35,12 @@ export async function draw(element, figure, { heading = 'h2', hasTable = true } 
   state.canvas.setAttribute('role', 'img');
   state.canvas.setAttribute('aria-label', `${title?.text ?? 'Plot'}; the figures are in the table below it`);
   element.classList.add('plot');
-  replace(element, h('div', { class: 'plot-head' }, state.title, state.legend), state.canvas);
+  replace(element, h('div', { class: 'plot-head' }, h('div', { class: 'row' }, state.title, state.reset), state.legend), state.canvas);
   if (hasTable) element.append(tableBehind(state));
   replace(state.legend, isMap(state) ? scaleOf(state.layout.meta) : legendOf(state.data));
   await render(state);
   state.observer.observe(state.canvas);
+  offerReset(state);
 }
 
 /**
@@ -141,6 +143,18 @@ export function themeChanged() {
 }
 
 window.addEventListener('rankscope-theme', themeChanged);
+
+/** A zoom is undone by a button too, not only by a double click. */
+function offerReset(state) {
+  state.canvas.on?.('plotly_relayout', (change) => {
+    state.reset.hidden = !Object.keys(change).some((key) => key.includes('.range['));
+  });
+  state.reset.addEventListener('click', () => {
+    state.layout.uirevision = `reset ${state.revision}`;
+    state.reset.hidden = true;
+    render(state);
+  });
+}
 
 /** Plotly draws everything anew from our state; its uirevision keeps what the person zoomed. */
 function render(state) {

@@ -77,7 +77,7 @@ class RunPage {
   /** Show all of the history; parts that did not change do nothing. */
   update() {
     const { history } = this;
-    this.header.update(history);
+    this.header.update(history, this.link.connection === 'open');
     this.notices.update(history, this.link);
     this.map.update(history);
     this.why.update(history, this.map.timeline.index);
@@ -166,7 +166,7 @@ class RunPage {
 
   /** Ages and times left move on without events. */
   tick() {
-    this.header.update(this.history);
+    this.header.update(this.history, this.link.connection === 'open');
     this.notices.update(this.history, this.link);
   }
 

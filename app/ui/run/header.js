@@ -20,6 +20,7 @@ export class Header {
     this.reload = reload;
     this.pending = '';
     this.status = h('span', { role: 'status', 'aria-live': 'polite', 'aria-label': 'Status of the run' });
+    this.pulse = h('span', { class: 'run-pulse', hidden: true }, h('i', { class: 'pulse', 'aria-hidden': 'true' }), h('span', { class: 'num' }));
     this.title = h('h1', null);
     this.meta = h('p', { class: 'run-meta muted' });
     this.answer = h('div', { 'aria-live': 'polite' });
@@ -34,7 +35,7 @@ export class Header {
       'header',
       { class: 'run-head' },
       h('div', { class: 'toolbar' },
-        h('div', { class: 'run-name' }, this.title, this.status),
+        h('div', { class: 'run-name' }, this.title, this.status, this.pulse),
         h('div', { class: 'row' }, this.stop, this.resume, this.export, this.download, this.clone)),
       this.meta,
       this.answer,
@@ -42,10 +43,15 @@ export class Header {
     );
   }
 
-  /** @param {import('./history.js').History} history */
-  update(history) {
+  /**
+   * @param {import('./history.js').History} history
+   * @param {boolean} isConnected
+   */
+  update(history, isConnected) {
     const { run } = history;
     this.showName(run);
+    this.pulse.hidden = run.status !== 'running' || !isConnected || !history.lastEventAt;
+    this.pulse.lastChild.textContent = `last event ${format.ago(history.lastEventAt, history.now())}`;
     this.showButtons(history);
     this.showProgress(run);
     replace(this.figures, figuresOf(history).map(([label, value, title]) => h(
@@ -74,13 +80,12 @@ export class Header {
     const { run } = history;
     const isOpen = OPEN.has(run.status);
     const adapter = history.artifacts.some((artifact) => artifact.kind === 'adapter');
-    this.stop.hidden = !isOpen;
-    this.resume.hidden = isOpen || run.status === 'done';
     this.export.hidden = adapter;
     this.download.hidden = !adapter;
     const canExport = history.checkpoints.length > 0 || run.status === 'done';
-    set(this.stop, this.canOperate ? '' : NOT_OPERATOR);
-    set(this.resume, this.canOperate ? '' : NOT_OPERATOR);
+    // both stay where they are: no button comes to lie under a second click
+    set(this.stop, !this.canOperate ? NOT_OPERATOR : isOpen ? '' : 'The run has ended.');
+    set(this.resume, !this.canOperate ? NOT_OPERATOR : resumeRefusal(run));
     set(this.export, !this.canOperate ? NOT_OPERATOR : canExport ? '' : 'There is no checkpoint to export yet.');
     if (this.pending && this.pendingSince !== `${run.status}${run.attempt}`) this.pending = '';
     if (this.pending) set(this[this.pending], 'Asked for; the run answers between two steps.');
@@ -129,6 +134,11 @@ export class Header {
     }
     throw new Error(`No worker has exported it within ${EXPORT_LIMIT_S} s; look at the log below, then try again.`);
   }
+}
+
+function resumeRefusal(run) {
+  if (run.status === 'done') return 'The run is done; Clone it to train again.';
+  return OPEN.has(run.status) ? 'Only a run that stopped or failed is resumed.' : '';
 }
 
 function set(element, reason) {

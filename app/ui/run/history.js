@@ -10,6 +10,7 @@
 
 const MAX_LOG_LINES = 2000;
 const RATE_POINTS = 40;
+const STOP_S = 15; // a longer gap between two steps was no pause
 
 /** One run's history; `apply` brings it forward. */
 export class History {
@@ -90,13 +91,22 @@ export class History {
     return this.moments.findLastIndex((moment) => moment.step <= step);
   }
 
-  /** Optimizer steps per second of late, by the clock, so that pauses count; null if unknown. */
+  /**
+   * Optimizer steps per second of late, by the clock: pauses for scores count, a stop of the run
+   * does not. Null if unknown.
+   */
   rate() {
     const { step, time } = this.metrics;
-    const last = step.length - 1;
-    const first = Math.max(0, last - RATE_POINTS);
-    if (last <= first || time[last] <= time[first]) return null;
-    return (step[last] - step[first]) / (time[last] - time[first]);
+    const first = Math.max(1, step.length - RATE_POINTS);
+    let numSteps = 0;
+    let spentS = 0;
+    for (let at = first; at < step.length; at += 1) {
+      const gapS = time[at] - time[at - 1];
+      if (gapS > Math.max(STOP_S, 20 * this.metrics.step_s[at])) continue;
+      numSteps += step[at] - step[at - 1];
+      spentS += gapS;
+    }
+    return numSteps > 0 && spentS > 0 ? numSteps / spentS : null;
   }
 
   /** Seconds to go at the present rate; null if unknown. */
