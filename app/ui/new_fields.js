@@ -77,9 +77,18 @@ function describe(field) {
   }
   if (!isGroup) return;
   const radios = field.querySelectorAll('input[type="radio"]');
-  if (radios.length) field.setAttribute('role', 'radiogroup');
-  // One name makes them one group: one stop of the tab key, arrows within.
-  for (const radio of radios) radio.name = field.id;
+  if (radios.length) group(field, radios);
+}
+
+/** One name makes radio buttons one group: one stop of the tab key, arrows within. */
+function group(field, radios) {
+  field.setAttribute('role', 'radiogroup');
+  const name = () => {
+    for (const radio of radios) if (radio.name !== field.id) radio.name = field.id;
+  };
+  name();
+  // Gradio gives each a name of its own, again after every choice.
+  new MutationObserver(name).observe(field, { subtree: true, attributeFilter: ['name'] });
 }
 
 function tell(key, messages) {
