@@ -26,7 +26,7 @@ def verdict(compared: Comparison) -> Verdict:
     pairs = records(compared.paired)
     judged = [(_finding(pair), pair) for pair in pairs]
     return Verdict(
-        answer=_answer(judged, compared.baseline),
+        answer=_answer(judged, compared),
         is_known=any(finding != "unknown" for finding, _ in judged),
         findings=tuple(
             (finding, _sentence(finding, pair, compared.baseline)) for finding, pair in judged
@@ -43,20 +43,24 @@ def _finding(pair: Mapping[str, Any]) -> Finding:
     return "worse" if pair["high"] < 0 else "unclear"
 
 
-def _answer(judged: Sequence[tuple[Finding, Mapping[str, Any]]], baseline: str) -> str:
+def _answer(judged: Sequence[tuple[Finding, Mapping[str, Any]]], compared: Comparison) -> str:
+    """One seed decides nothing: its interval does not count the chance in training."""
     if not judged:
         return "There is nothing to compare with"
     found = {finding for finding, _ in judged}
     if found == {"unknown"}:
         return "Not known yet"
+    clear = [(finding, pair) for finding, pair in judged if finding in {"better", "worse"}]
     shown = [
-        f"{pair['configuration']} is {finding} than {baseline}"
-        for finding, pair in judged
-        if finding in {"better", "worse"}
+        f"{pair['configuration']} is {finding} than {compared.baseline}"
+        for finding, pair in clear
+        if pair["num_seeds"] > 1
     ]
-    if not shown:
-        return "No difference is shown"
-    return "Yes: " + ", ".join(shown)
+    if shown:
+        return ("So far: " if compared.num_open else "Yes: ") + ", ".join(shown)
+    if clear:
+        return "One seed cannot tell"
+    return "No difference is shown so far" if compared.num_open else "No difference is shown"
 
 
 def _sentence(finding: Finding, pair: Mapping[str, Any], baseline: str) -> str:
@@ -72,6 +76,9 @@ def _sentence(finding: Finding, pair: Mapping[str, Any], baseline: str) -> str:
     size += f"{_points(pair['high'])}, {basis}"
     if finding == "unclear":
         return f"{name} minus {baseline}: {size}. It holds zero, so no difference is shown."
+    if pair["num_seeds"] == 1:
+        models = f"of these two trained models that of {name} is {finding}"
+        return f"{name} minus {baseline}: {size}. It does not hold zero: {models}."
     return f"{name} minus {baseline}: {size}. It does not hold zero: {name} is {finding}."
 
 

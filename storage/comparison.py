@@ -153,7 +153,7 @@ def _row(arm: _Arm, reference: _Arm) -> dict[str, object]:
     items = [len(bits) for runs in arm.correct.values() for bits in runs]
     interval = NOTHING
     if len(accuracies) > 1:
-        interval = over_seeds(accuracies)
+        interval = _within_0_and_1(over_seeds(accuracies))
     elif accuracies:
         interval = wilson(accuracies[0], items[0])
     budget, live = _only(arm.budgets), max(arm.live, default=None)
@@ -174,6 +174,11 @@ def _row(arm: _Arm, reference: _Arm) -> dict[str, object]:
         "is_equal_budget": _is_equal_budget(arm, reference),
         "is_within_budget": budget is None or live is None or live <= budget,
     }
+
+
+def _within_0_and_1(interval: Interval) -> Interval:
+    """An accuracy cannot lie outside, an interval of Student's t can."""
+    return interval._replace(low=max(0.0, interval.low), high=min(1.0, interval.high))
 
 
 def _pair(arm: _Arm, reference: _Arm) -> dict[str, object]:

@@ -12,6 +12,10 @@ from rankscope.app.pooling import PooledMap, PooledPoint, minus
 CurveKind = Literal["loss", "validation"]
 
 _SMALLEST_SCALE = 2
+_SCALES: list[int] = sorted(factor * 2**power for power in range(16) for factor in (2, 3))
+"""Ends of colour scales; in wide steps, so that a live picture seldom changes its own."""
+_NO_RANKS = "no ranks yet"
+_OTHER_MODULES = "not the modules of the baseline, so no difference"
 _BAND_OPACITY = 0.16
 _DASHES = ("solid", "dash", "dot")
 
@@ -79,35 +83,44 @@ def map_figures(
         seed: The one seed whose ranks these are; None for means over seeds.
 
     Returns:
-        ``maps`` and ``differences``: configuration, figure, or None for it and why not.
+        ``maps`` and ``differences``: configuration, figure or None, and why it is ``missing``.
     """
     highest = max((max(one.ranks_M) for one in pooled.values() if one), default=0.0)
-    scale = _SMALLEST_SCALE
-    while scale < highest:
-        scale *= 2  # in wide steps, so that a live picture seldom changes its scale
+    scale = _scale(highest, _SMALLEST_SCALE)
     reference = pooled[baseline]
     changes = {
-        name: minus(one, reference)
+        name: minus(one, reference) if one and reference else None
         for name, one in pooled.items()
-        if one and reference and name != baseline
+        if name != baseline
     }
     largest = max((abs(x) for some in changes.values() if some for x in some), default=0.0)
-    limit = 1
-    while limit < largest:
-        limit *= 2
+    limit = _scale(largest, _SMALLEST_SCALE)
     return {
         "maps": [
-            {"configuration": name, "figure": one and _map(name, one, scale, seed)}
+            {
+                "configuration": name,
+                "figure": one and _map(name, one, scale, seed),
+                "missing": None if one else _NO_RANKS,
+            }
             for name, one in pooled.items()
         ],
         "differences": [
             {
                 "configuration": name,
                 "figure": change and _difference(name, pooled[name], change, limit, baseline),
+                "missing": None if change else _why_missing(pooled[name], reference),
             }
             for name, change in changes.items()
         ],
     }
+
+
+def _why_missing(one: PooledMap | None, reference: PooledMap | None) -> str:
+    return _OTHER_MODULES if one and reference else _NO_RANKS
+
+
+def _scale(largest: float, smallest: int) -> int:
+    return next(size for size in _SCALES if size >= max(largest, smallest))
 
 
 def _traces(name: str, curve: Curve, color: str, of: _Kind) -> list[go.Scatter]:

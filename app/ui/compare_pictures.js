@@ -43,11 +43,11 @@ export class Pictures {
     morph(this.mapHead, h('div', null, h('h2', null, 'Ranks at one colour scale'),
       page.num_open > 0 && h('p', { class: 'muted small' }, 'As they are now; runs are still live.')),
     h('div', { class: 'row' }, meta && scaleOf(meta), seedChoice(page.seeds, seed)));
-    this.showMaps(this.maps, maps, 'no ranks yet');
+    this.showMaps(this.maps, maps);
     const change = differences.find((one) => one.figure)?.figure.layout.meta;
     this.changeCard.hidden = differences.length === 0;
     morph(this.changeHead, h('h2', null, `Ranks minus those of ${page.baseline}`), change && scaleOf(change));
-    this.showMaps(this.changes, differences, 'other modules than the baseline');
+    this.showMaps(this.changes, differences);
   }
 
   showCurves(place, figure) {
@@ -63,13 +63,13 @@ export class Pictures {
     }
   }
 
-  showMaps(place, maps, missing) {
-    const kinds = JSON.stringify(maps.map(({ configuration, figure }) => [
-      configuration, Boolean(figure), figure?.layout.meta.limits, figure?.layout.meta.modules.length]));
+  showMaps(place, maps) {
+    const kinds = JSON.stringify(maps.map(({ configuration, figure, missing }) => [
+      configuration, missing, figure?.layout.meta.limits, figure?.layout.meta.modules.length]));
     if (this.figures.get(place) !== kinds) {
       this.figures.set(place, kinds);
       replace(place, maps.map(() => h('div', { class: 'compare-map' })));
-      maps.forEach(({ configuration, figure }, index) => {
+      maps.forEach(({ configuration, figure, missing }, index) => {
         const one = place.children[index];
         if (figure) {
           this.figures.set(one, figure.layout.meta.values);

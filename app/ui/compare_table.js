@@ -143,7 +143,7 @@ function bar(step, numSteps) {
 
 function score(arm) {
   if (arm.accuracy === null) return h('span', { class: 'muted' }, 'no score yet');
-  const isSymmetric = arm.basis.startsWith('t over');
+  const isSymmetric = Math.abs(arm.high + arm.low - 2 * arm.accuracy) < 1e-6; // not cut at 0 or 1
   const half = `± ${(100 * (arm.high - arm.accuracy)).toFixed(1)}`;
   const range = `[${(100 * arm.low).toFixed(1)}, ${(100 * arm.high).toFixed(1)}]`;
   return [

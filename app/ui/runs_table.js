@@ -250,10 +250,10 @@ function showSort(head, key, sort) {
   const isThis = sort.replace(/^-/, '') === key;
   const sign = sort.startsWith('-') ? '-' : '+';
   if (isThis) {
-    if (head.dataset.sort !== sign) replace(head.querySelector('.direction'), icon(sign === '-' ? 'down' : 'up'));
-    head.dataset.sort = sign;
     // a young age is a large moment of creation
     const isFalling = (sign === '-') !== (key === 'created');
+    if (head.dataset.sort !== sign) replace(head.querySelector('.direction'), icon(isFalling ? 'down' : 'up'));
+    head.dataset.sort = sign;
     head.setAttribute('aria-sort', isFalling ? 'descending' : 'ascending');
   } else if (head.dataset.sort) {
     replace(head.querySelector('.direction'), icon('sort'));

@@ -36,6 +36,13 @@ def test_seeds_of_one_configuration_share_a_row_with_a_t_interval(engine: Engine
     assert row["high"] - row["accuracy"] == pytest.approx(0.248414, abs=1e-6)
 
 
+def test_an_interval_of_accuracies_stays_within_0_and_1(engine: Engine) -> None:
+    """Accuracies .1 and .9: half 12.706205 * .565685 / sqrt(2) = 5.08, far beyond both."""
+    runs = [scored(engine, right(n), seed=n) for n in (1, 9)]
+    [row] = compare(engine, runs).rows.to_dict("records")
+    assert (row["accuracy"], row["low"], row["high"]) == (pytest.approx(0.5), 0.0, 1.0)
+
+
 def test_one_seed_gets_the_interval_over_items(engine: Engine) -> None:
     """5 of 10: centre .5, half = 1.959964 * sqrt(.025 + .0096036) / 1.384146 = .263408."""
     [row] = compare(engine, [scored(engine, right(5))]).rows.to_dict("records")

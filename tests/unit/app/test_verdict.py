@@ -72,6 +72,19 @@ def test_gains_and_losses_are_told_apart() -> None:
     assert said.answer == "Yes: hydra is better than uniform, adalora is worse than uniform"
 
 
+def test_one_seed_does_not_make_a_difference_real() -> None:
+    said = verdict(compared(pair("hydra", 0.1, 0.05, 0.15, num_seeds=1)))
+    assert said.answer == "One seed cannot tell"
+    assert "paired over 1,200 test items of one seed" in said.findings[0][1]
+    assert said.findings[0][1].endswith("of these two trained models that of hydra is better.")
+
+
+def test_while_runs_are_live_the_answer_is_a_present_one() -> None:
+    clear, unclear = pair("hydra", 0.1, 0.05, 0.15), pair("hydra", 0.0, -0.1, 0.1)
+    assert verdict(compared(clear, num_open=1)).answer == "So far: hydra is better than uniform"
+    assert verdict(compared(unclear, num_open=1)).answer == "No difference is shown so far"
+
+
 def test_without_scores_nothing_is_known() -> None:
     said = verdict(compared(pair("hydra", NAN, NAN, NAN, num_seeds=0), num_open=2))
     assert (said.answer, said.is_known) == ("Not known yet", False)
