@@ -15,14 +15,17 @@ from rankscope.storage.tables import Run
 
 
 class QueuedRun(BaseModel):
-    """A run that waits; ``step`` is where it will go on from."""
+    """A run that waits; ``step`` is where it will go on from.
 
-    model_config = ConfigDict(frozen=True, from_attributes=True)
+    Scheduler and seed are None where a config of another version says neither.
+    """
+
+    model_config = ConfigDict(frozen=True)
 
     id: str
     name: str
-    scheduler: str
-    seed: int
+    scheduler: str | None
+    seed: int | None
     owner: str
     queue: str
     priority: int
@@ -61,7 +64,8 @@ def queue_listing(engine: Engine) -> list[QueuedRun]:
         .order_by(Run.priority, Run.position, Run.id)
     )
     with engine.connect() as connection:
-        return [QueuedRun.model_validate(row) for row in connection.execute(statement)]
+        rows = connection.execute(statement).mappings()
+        return [QueuedRun.model_validate(dict(row)) for row in rows]
 
 
 def hold(engine: Engine, run_id: str) -> None:

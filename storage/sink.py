@@ -17,7 +17,7 @@ from sqlalchemy import Engine, update
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from rankscope.models.events import OPEN_STATUSES, Event, StatusChanged
+from rankscope.models.events import LIVE_STATUSES, OPEN_STATUSES, Event, StatusChanged
 from rankscope.models.inventory import Inventory
 from rankscope.storage.choices import Control
 from rankscope.storage.control import take_control
@@ -260,7 +260,7 @@ class Sink:
             .where(
                 Run.id == self._writer.run_id,
                 Run.attempt == self._writer.attempt,
-                Run.status.in_(OPEN_STATUSES),
+                Run.status.in_(LIVE_STATUSES),
             )
             .values(
                 status="failed",

@@ -62,6 +62,14 @@ def test_a_key_of_another_config_is_refused(engine: Engine) -> None:
         create_run(engine, config(seed=1), origin="queue", owner="ada", idempotency_key="k")
 
 
+def test_an_id_that_is_taken_is_drawn_again(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = iter(["0000000001", "0000000001", "0000000002"])
+    monkeypatch.setattr("rankscope.storage.runs.new_id", lambda: next(drawn))
+    assert [new_run(engine), new_run(engine)] == ["0000000001", "0000000002"]
+
+
 def test_a_new_run_reads_back_as_it_was_given(engine: Engine) -> None:
     parent = new_run(engine)
     given = config(name="ünïcode", tags=["a", "b"], seed=7)

@@ -6,6 +6,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from rankscope.models.events import (
+    LIVE_STATUSES,
     OPEN_STATUSES,
     CheckpointSaved,
     Decided,
@@ -96,3 +97,7 @@ def test_a_run_is_open_in_four_statuses_and_has_ended_in_the_other_four() -> Non
     ended = set(typing.get_args(RunStatus)) - OPEN_STATUSES
     assert ended == {"done", "failed", "stopped", "lost"}
     assert {"queued", "starting", "running", "paused"} == OPEN_STATUSES
+
+
+def test_a_run_that_waits_is_open_but_nobodys_to_write_to() -> None:
+    assert {"queued"} == OPEN_STATUSES - LIVE_STATUSES
