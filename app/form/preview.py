@@ -96,7 +96,6 @@ def _plan(config: RunConfig, inventory: Inventory) -> dict[str, Any]:
     figure = rank_map(inventory.modules, ranks, max_rank=largest, title=title)
     return plan.model_dump(mode="json", exclude={"modules"}) | {
         "has_adapters": any(ranks) or config.scheduler.kind != "full",
-        "budget_unit": config.budget.unit,
         "budget_bytes": BYTES_PER_PARAM * plan.budget_params,
         "num_modules": len(ranks),
         "num_adapted": sum(rank > 0 for rank in ranks),

@@ -23,7 +23,7 @@ export function start(element) {
     samples: samples(document.getElementById('new-samples')),
     launch: launchBar(),
   };
-  replace(element, h('div', { class: 'new-side' }, view.outlook.element, view.launch.element));
+  replace(element, h('div', { class: 'new-side' }, view.launch.element, view.outlook.element));
   for (const link of document.querySelectorAll('[data-preset]')) {
     link.addEventListener('click', () => fill({ preset: link.dataset.preset }));
   }
@@ -65,7 +65,7 @@ function receivePreview(answer) {
   showProblems(answer.problems);
   view.outlook.show(answer);
   view.launch.show(answer);
-  showBudget(answer.plan);
+  showBudget(answer.budget);
   keepBudgetInStep(answer.budget);
   if (answer.data) view.samples.show(answer.data);
   if ('refusal' in answer) showRefusal(answer.refusal);
@@ -89,16 +89,13 @@ function showRefusal(refusal) {
   replace(place, isHere && problem('The form could not be filled', refusal.message));
 }
 
-function showBudget(plan) {
-  if (!plan) return;
-  const mb = (plan.budget_bytes / 1e6).toLocaleString('en-US', { maximumSignificantDigits: 3 });
-  const rank = plan.equivalent_rank.toLocaleString('en-US', { maximumFractionDigits: 3 });
-  const all = {
-    params: `${plan.budget_params.toLocaleString('en-US')} parameters`,
-    megabytes: `${mb} MB`,
-    rank: `rank ${rank} everywhere`,
+function showBudget({ others }) {
+  const written = {
+    params: (text) => `${Number(text).toLocaleString('en-US')} parameters`,
+    megabytes: (text) => `${Number(text).toLocaleString('en-US', { maximumSignificantDigits: 3 })} MB`,
+    rank: (text) => `rank ${Number(text).toLocaleString('en-US', { maximumFractionDigits: 3 })} everywhere`,
   };
-  const texts = Object.keys(all).filter((unit) => unit !== plan.budget_unit).map((unit) => all[unit]);
+  const texts = Object.keys(written).filter((unit) => unit in others).map((unit) => written[unit](others[unit]));
   replace(
     document.getElementById('new-budget'),
     texts.flatMap((text, index) => [
@@ -182,7 +179,7 @@ function launchBar() {
 
   update();
   return {
-    element: h('div', { class: 'new-launch' }, trouble, h('div', { class: 'row' }, launch, words)),
+    element: h('div', { class: 'new-launch' }, h('div', { class: 'row' }, launch, words), trouble),
     show,
     refuse,
     ready,

@@ -18,19 +18,19 @@ export function samples(element) {
     const wanted = JSON.stringify(data);
     if (wanted === shown) return;
     shown = wanted;
+    element.setAttribute('aria-busy', 'true');
     window.clearTimeout(timer);
     timer = window.setTimeout(() => load(wanted), PAUSE_MS);
   }
 
   async function load(wanted) {
-    element.setAttribute('aria-busy', 'true');
     try {
       const answer = await api(`/api/samples?data=${encodeURIComponent(wanted)}`);
       if (wanted === shown) replace(element, strip(answer.samples));
     } catch (error) {
       if (wanted === shown) replace(element, notice('No samples can be shown', error.message));
     }
-    element.removeAttribute('aria-busy');
+    if (wanted === shown) element.removeAttribute('aria-busy');
   }
 
   return { show };
