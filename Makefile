@@ -1,9 +1,9 @@
-# Two commands do everything on a fresh machine: `make check` and `make test`; both install what they need first.
+# Four commands on a fresh machine, each installs what it needs: `make up`, `make demo`, `make check`, `make test`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup check test bench pretrain clean
+.PHONY: setup up demo check test browser bench pretrain clean
 
 setup: $(VENV)/.installed
 
@@ -13,14 +13,26 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,web,postgres,dev]'
 	touch $@
 
+up: setup
+	$(BIN)/rankscope up
+
+demo: setup
+	$(BIN)/rankscope demo
+
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: setup
+test: setup browser
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# Tests drive a real Chromium; root on Debian gets it from apt, others are told what to do.
+browser: setup
+	@$(BIN)/python -m tests.helpers.chromium || { \
+	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
 bench: setup
 	$(BIN)/python -m benchmarks.schedulers --preset quick

@@ -5,7 +5,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Request
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Page,
+    Request,
+    expect,
+)
 
 from tests.helpers.stack import Stack
 
@@ -25,13 +33,14 @@ class Visits:
         self._pages: list[Page] = []
         self._said: list[str] = []
         self.complaints: list[str] = []
-        """Errors in any console, exceptions and failed requests so far; clear expected ones."""
+        """Errors in any console, exceptions and failed requests so far."""
 
     def person(self, **options: Any) -> BrowserContext:
         """A browser of somebody new: own cookies, own choice of theme."""
         options = {"viewport": WIDE, "locale": "en-GB", "reduced_motion": "reduce"} | options
         context = self._browser.new_context(base_url=self._stack.url, **options)
         context.set_default_timeout(TIMEOUT_MS)
+        expect.set_options(timeout=TIMEOUT_MS)
         context.on("page", self._watch)
         self._contexts.append(context)
         return context
@@ -41,6 +50,12 @@ class Visits:
         page = self.person(**options).new_page()
         page.goto(path)
         return page
+
+    def forgive(self, *patterns: str) -> None:
+        """Forget complaints that the test provoked: a browser reports every refused request."""
+        self.complaints = [
+            text for text in self.complaints if not any(re.search(p, text) for p in patterns)
+        ]
 
     def save(self, test: str) -> Path:
         """Keep pictures, texts and logs of a failed test; returns the folder."""

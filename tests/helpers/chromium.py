@@ -2,11 +2,12 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Playwright, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 MISSING = (
@@ -22,13 +23,25 @@ def chromium() -> Iterator[Browser]:
     Raises:
         RuntimeError: None is installed; the message names the command.
     """
-    installed = next(filter(None, map(shutil.which, NAMES)), None)
     with sync_playwright() as playwright:
-        executable = installed or playwright.chromium.executable_path
-        if not Path(executable).exists():
-            raise RuntimeError(MISSING)
         # Chromium refuses its sandbox to root; shared memory is small in containers.
         flags = ["--disable-dev-shm-usage", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-        browser = playwright.chromium.launch(executable_path=executable, args=flags)
+        browser = playwright.chromium.launch(executable_path=_executable(playwright), args=flags)
         yield browser
         browser.close()
+
+
+def _executable(playwright: Playwright) -> str:
+    installed = next(filter(None, map(shutil.which, NAMES)), None)
+    executable = installed or playwright.chromium.executable_path
+    if not Path(executable).exists():
+        raise RuntimeError(MISSING)
+    return executable
+
+
+if __name__ == "__main__":
+    with sync_playwright() as found:
+        try:
+            _executable(found)
+        except RuntimeError as error:
+            sys.exit(str(error))

@@ -60,10 +60,14 @@ class Stack:
         self._num_slots = num_slots
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def __enter__(self) -> Self:
+    def create_database(self) -> None:
+        """Make the tables, for who needs them before anything runs."""
         self.home.mkdir(parents=True, exist_ok=True)
+        migrate(self.engine)
+
+    def __enter__(self) -> Self:
         try:
-            migrate(self.engine)
+            self.create_database()
             self.redis.start()
             self.start_web()
             if self._num_slots:
