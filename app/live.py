@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from rankscope.app.page_texts import PageTexts
 from rankscope.storage.live import RELOAD, to_json
 from rankscope.storage.pulse import Pulse, pulses
 from rankscope.storage.settings import Settings
@@ -75,11 +76,12 @@ class Hub:
     """Everybody who watches, in one event loop.
 
     Args:
-        engine: The database, for the beat.
+        engine: The database, for history and beat.
         settings: Where Redis is.
     """
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
+        self.pages = PageTexts(engine)
         self._engine = engine
         self._tail = Tail(settings.live_url)
         self._feeds: dict[str, _Feed] = {}

@@ -15,8 +15,7 @@ from rankscope.app.identity import viewer
 from rankscope.app.live import UNKNOWN_RUN_CODE, Hub, Viewer
 from rankscope.app.pages.contract import Site
 from rankscope.storage.errors import UnknownRunError
-from rankscope.storage.live import to_json
-from rankscope.storage.run_page import last_event_id, run_page
+from rankscope.storage.run_page import last_event_id
 
 router = APIRouter()
 
@@ -42,8 +41,8 @@ async def page(
         and time.monotonic() < deadline
     ):
         await asyncio.sleep(_LOOK_AGAIN_S)
-    text = await run_in_threadpool(lambda: to_json(run_page(site.engine, run_id)))
-    return Response(text, media_type="application/json")
+    hub: Hub = request.app.state.hub
+    return Response(await hub.pages.read(run_id), media_type="application/json")
 
 
 @router.websocket("/live")

@@ -1,5 +1,6 @@
 """Nothing lost, nothing doubled over: what a page draws is what the database holds in the end."""
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -7,10 +8,11 @@ from collections.abc import Iterator
 import httpx
 import pytest
 import redis
-from sqlalchemy import Engine, delete
+from sqlalchemy import Engine, delete, event
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from rankscope.app.page_texts import PageTexts
 from rankscope.models.events import LogLine
 from rankscope.storage import history
 from rankscope.storage.database import writing
@@ -323,3 +325,31 @@ def test_a_page_from_the_future_does_not_disturb_others(
         run.steps(1, 50)
         run.end(50)
         assert_drawn(engine, run.run_id, watcher)
+
+
+def test_who_asks_for_a_page_at_the_same_moment_shares_the_reading_of_it(
+    engine: Engine, run: Simulated
+) -> None:
+    read: list[str] = []
+    pages = PageTexts(engine)
+    event.listen(
+        engine,
+        "before_cursor_execute",
+        lambda _c, _s, statement, *_: (
+            read.append(statement) if "config_hash" in statement else None
+        ),
+    )
+
+    async def ask_together() -> list[str]:
+        return await asyncio.gather(*(pages.read(run.run_id) for _ in range(50)))
+
+    run.begin()
+    run.sink.flush()
+    texts = asyncio.run(ask_together())
+    assert len(texts) == 50
+    assert json.loads(texts[-1])["ranks"] == [2, 2, 2]
+    num_shared = len(read)
+    run.steps(1, 5)
+    run.sink.flush()
+    assert json.loads(asyncio.run(pages.read(run.run_id)))["metrics"]["step"] == [1, 2, 3, 4, 5]
+    assert num_shared <= 2 * (len(read) - num_shared)
