@@ -112,7 +112,8 @@ def _arms(engine: Engine, run_ids: list[str]) -> list[_Arm]:
     missing = [run_id for run_id in run_ids if run_id not in found]
     if missing or not run_ids:
         raise UnknownRunError(
-            f"runs to compare must exist, got {missing or 'none'}; see them with: rankscope runs"
+            f"runs to compare must exist, got {', '.join(missing) or 'none'}; "
+            "see them with: rankscope runs"
         )
     scores = _scores(engine, run_ids)
     arms: dict[str, _Arm] = {}

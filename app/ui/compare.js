@@ -36,7 +36,7 @@ class ComparePage {
       return;
     }
     this.build();
-    poll(() => this.load(), POLL_S);
+    this.stop = poll(() => this.load(), POLL_S);
   }
 
   build() {
@@ -121,7 +121,9 @@ class ComparePage {
     const remedy = isGone ? h('a', { class: 'button', href: '/' }, 'Choose runs') : '';
     morph(this.failure, problem(isGone ? 'These runs cannot be compared' : 'The comparison is not up to date', error.message, remedy));
     if (this.page || !isGone) return;
-    for (const place of [this.head, this.verdict, this.scores]) morph(place);
+    this.stop(); // asking again would not help
+    morph(this.head, h('h1', null, 'Compare'));
+    for (const place of [this.verdict, this.scores]) morph(place);
     this.pictures.element.hidden = true;
   }
 

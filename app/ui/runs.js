@@ -28,7 +28,7 @@ class RunsPage {
 
   async open() {
     this.who = await session().catch(() => null);
-    this.stop = poll(() => this.load(), POLL_S);
+    poll(() => this.load(), POLL_S);
   }
 
   async load() {
@@ -68,23 +68,23 @@ class RunsPage {
     this.found = h('span', { class: 'muted num', role: 'status', 'aria-live': 'polite' });
     this.clear = button('Clear choice', { kind: 'quiet', onClick: () => this.choose([...this.chosen], false) });
     this.body = h('div', { class: 'runs-body' });
+    this.bar = h('div', { class: 'runs-bar' },
+      h('div', { class: 'runs-search' }, icon('search'), this.search),
+      this.statuses,
+      h('div', { class: 'runs-actions' }, this.compare, this.newRun));
+    this.foot = h('div', { class: 'toolbar runs-foot' },
+      h('div', { class: 'row' }, this.found, this.clear), this.sorts, help());
     replace(
       this.element,
       h(
         'div',
         { class: 'screen runs-page' },
         h('h1', { class: 'visually-hidden' }, 'Runs'),
-        h(
-          'div',
-          { class: 'runs-bar' },
-          h('div', { class: 'runs-search' }, icon('search'), this.search),
-          this.statuses,
-          h('div', { class: 'runs-actions' }, this.compare, this.newRun),
-        ),
+        this.bar,
         this.problems,
         this.failure,
         h('div', { class: 'card runs-card' }, this.body),
-        h('div', { class: 'toolbar runs-foot' }, h('div', { class: 'row' }, this.found, this.clear), this.sorts, help()),
+        this.foot,
       ),
     );
     document.addEventListener('keydown', (event) => this.press(event));
@@ -98,7 +98,8 @@ class RunsPage {
     const now = Date.now() / 1000;
     const { matches, problems } = parseFilter(this.text);
     const found = this.runs.filter((run) => matches(run, now));
-    this.known = new Map(this.runs.map((run) => [run.id, run]));
+    this.bar.hidden = this.runs.length === 0; // then there is one thing to do
+    this.foot.hidden = this.bar.hidden;
     this.showStatuses();
     if (this.problems.textContent !== problems.join(' ')) replace(this.problems, problems.join(' '));
     if (this.runs.length === 0) this.put('none', () => empty(
@@ -109,7 +110,7 @@ class RunsPage {
     else if (found.length === 0) this.put('unfound', () => empty(
       'No run fits the search',
       'All its conditions must hold at once. Take one away, or show all runs.',
-      button('Show all runs', { onClick: () => this.search_for('') }),
+      button('Show all runs', { onClick: () => this.searchFor('') }),
     ));
     else {
       this.put('table', () => this.table.element);
@@ -170,10 +171,10 @@ class RunsPage {
 
   filterStatus(wanted) {
     const rest = this.text.replace(/(^|\s)status=\S+/g, ' ').trim().replace(/\s+/g, ' ');
-    this.search_for(`${wanted ? `status=${wanted}` : ''} ${rest}`.trim());
+    this.searchFor(`${wanted ? `status=${wanted}` : ''} ${rest}`.trim());
   }
 
-  search_for(text) {
+  searchFor(text) {
     this.search.value = text;
     this.change(() => { this.text = text; });
   }

@@ -88,7 +88,7 @@ class WorkersPage {
   queueCard(runs, hasWorkers) {
     return h('section', { class: 'card', 'aria-labelledby': 'queue-title' },
       h('div', { class: 'toolbar' }, h('h2', { id: 'queue-title' }, 'Queue'),
-        this.canOperate && runs.length > 1 && h('span', { class: 'muted small' }, h('kbd', null, 'Alt'), ' ', h('kbd', null, '↑'), ' ', h('kbd', null, '↓'), ' moves the run that has the focus')),
+        this.canOperate && runs.length > 1 && h('span', { class: 'muted small workers-keys' }, h('kbd', null, 'Alt'), ' ', h('kbd', null, '↑'), ' ', h('kbd', null, '↓'), ' moves the run that has the focus')),
       runs.length === 0
         ? empty('Nobody waits', 'Launched runs stand here until a worker has a free slot.', h('a', { class: 'button', href: '/new' }, icon('plus'), 'New run'))
         : h('ol', { class: 'workers-list', 'aria-label': 'Waiting runs, the next first' }, runs.map((run, index) =>
@@ -153,7 +153,7 @@ function workerItem(worker) {
         ? h('span', { class: 'chip chip-good' }, icon('check'), 'alive')
         : h('span', { class: 'chip chip-bad' }, icon('lost'), 'not answering')),
     h('dl', { class: 'facts' },
-      fact('Heartbeat', h('span', { class: worker.is_alive ? null : 'is-bad' }, `${format.duration(Math.round(worker.seen_s))} ago`.replace(/^0\.0\sago|^0\.0.*/, 'now'))),
+      fact('Heartbeat', h('span', { class: worker.is_alive ? null : 'is-bad' }, `${seconds(worker.seen_s)} ago`)),
       fact('Slots', slots(worker)),
       fact('Device', worker.device || '–'),
       fact('Memory', used === null ? '–' : [meter(used), `${format.bytes(worker.memory_used_bytes)} of ${format.bytes(worker.memory_bytes)}`]),
@@ -196,7 +196,12 @@ function lease(run, now) {
   if (!run.lease_until) return 'no lease yet';
   const left = run.lease_until - now;
   if (left < 0) return h('span', { class: 'is-bad' }, `lease ended ${format.ago(run.lease_until, now)}`);
-  return h('span', { class: left < LEASE_WARNING_S ? 'is-warn num' : 'num' }, `lease ${format.duration(Math.round(left))}`.replace(/\.0/, ''));
+  return h('span', { class: left < LEASE_WARNING_S ? 'is-warn num' : 'num' }, `lease ${seconds(left)}`);
+}
+
+/** Whole seconds; tenths would only flicker. */
+function seconds(value) {
+  return value < 60 ? `${Math.round(value)}\u202fs` : format.duration(value);
 }
 
 function runLink(run) {
