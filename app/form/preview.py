@@ -18,7 +18,7 @@ from rankscope.tasks import client
 
 SEEDS_KEY = "num_seeds"
 """The one thing asked that is not part of a configuration: how many runs, by consecutive seeds."""
-MAX_SEEDS = 50
+MAX_SEEDS = client.MAX_SEEDS
 
 
 class Filled(NamedTuple):

@@ -91,7 +91,7 @@ def form(**changes: Value) -> dict[str, Value]:
         ),
         ({"scheduler": "no such"}, "scheduler", "must be one of"),
         ({"optimizer__layer_rates": ""}, "optimizer.layer_rates", "must be one of"),
-        ({SEEDS_KEY: "0"}, SEEDS_KEY, "from 1 to 50"),
+        ({SEEDS_KEY: "0"}, SEEDS_KEY, "from 1 to 100"),
         ({SEEDS_KEY: "1e3"}, SEEDS_KEY, "whole number"),
         ({"seed": str(2**32 - 1), SEEDS_KEY: "2"}, SEEDS_KEY, "below 2^32"),
     ],

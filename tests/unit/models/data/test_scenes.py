@@ -162,3 +162,12 @@ def test_the_answers_task_rewords_every_answer_of_pretraining() -> None:
         for asker in PRETRAINING_ASKERS:
             if question := asker(scene, rng):
                 assert set(question.answer.split()).isdisjoint(task.reword(question.answer).split())
+
+
+def test_samples_are_the_first_scenes_of_train_without_drawing_all_of_it() -> None:
+    scenes = Scenes(train_items=64, probe_items=32, validation_items=32, test_items=1000)
+    train = scenes.load(24).train
+    few = scenes.sample(24, 5)
+    assert few.questions == tuple(train.questions[i] for i in range(0, 10, 2))
+    assert few.answers == tuple(train.answers[i] for i in range(0, 10, 2))
+    assert len(few.images_of(range(5))) == 5
