@@ -107,7 +107,9 @@ class Child:
     def how_it_ended(self) -> str:
         """In words."""
         code = self._process.poll() if self._process else None
-        if code is not None and code < 0:
+        if code is None:
+            return "does not answer"
+        if code < 0:
             return f"was ended by {signal.Signals(-code).name}"
         return f"ended with exit code {code}"
 

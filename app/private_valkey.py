@@ -3,6 +3,7 @@
 import os
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import redis
@@ -35,7 +36,7 @@ def command(settings: Settings) -> list[str]:
     ]
 
 
-def answers(settings: Settings) -> bool:
+def answers(settings: Settings, has_ended: Callable[[], bool] = lambda: False) -> bool:
     """Whether it answers in time, for which it has to read what it kept."""
     deadline = time.monotonic() + ANSWER_S
     with redis.Redis.from_url(settings.live_url, socket_timeout=1) as client:
@@ -43,7 +44,7 @@ def answers(settings: Settings) -> bool:
             try:
                 return bool(client.ping())
             except redis.RedisError:
-                if time.monotonic() > deadline:
+                if has_ended() or time.monotonic() > deadline:
                     return False
                 time.sleep(0.05)
 

@@ -153,8 +153,8 @@ class Services:
             self._children.append(child)
             child.start()
             self._record()
-            if name == "valkey" and not private_valkey.answers(self._settings):
-                raise _failed(child, "did not answer")
+            if name == "valkey" and not private_valkey.answers(self._settings, child.has_ended):
+                raise _failed(child, child.how_it_ended())
 
     def _environment(self) -> dict[str, str]:
         environment = {
