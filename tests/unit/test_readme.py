@@ -5,8 +5,11 @@ from pathlib import Path
 from types import ModuleType
 
 from rankscope.app.cli import build
+from rankscope.app.settings import WebSettings
 from rankscope.models.inventory import AdaptableModule
 from rankscope.models.schedulers.contract import Apply, ModuleState, RankPlanner, View
+from rankscope.storage.settings import Settings
+from rankscope.tasks.settings import WorkerSettings
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
@@ -39,6 +42,30 @@ def test_the_readme_names_every_command_and_no_other() -> None:
     }
     assert registered == named & registered
     assert named - registered <= {"json", "table"}
+
+
+def test_the_readme_names_every_group_of_commands() -> None:
+    groups = {group.name for group in build().registered_groups}
+    assert groups == {"user"}
+    assert "`rankscope user add NAME --role ROLE`" in _commands_table()
+    assert "`user token NAME`" in _commands_table()
+
+
+def test_the_readme_has_every_setting_with_its_default() -> None:
+    table = README[README.index("## Settings") : README.index("## One box")]
+    named = set(re.findall(r"`([A-Z_]+)`", table.split("|---|", 1)[1]))
+    of_process = {name.upper() for name in Settings.model_fields}
+    prefixed = (*WebSettings.model_fields, *WorkerSettings.model_fields)
+    assert named == of_process | {f"RANKSCOPE_{name.upper()}" for name in prefixed}
+    for name, field in WorkerSettings.model_fields.items():
+        (row,) = (line for line in table.splitlines() if f"`RANKSCOPE_{name.upper()}`" in line)
+        assert f"{field.default}" in row.split("|")[2]
+
+
+def test_the_two_commands_of_the_readme_are_in_the_makefile() -> None:
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"^make (\w+)", README, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
 def _commands_table() -> str:
