@@ -18,7 +18,7 @@ from playwright.sync_api import (
 from tests.helpers.stack import Stack
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-TIMEOUT_MS = 30_000
+TIMEOUT_MS = 45_000
 """Of one step of a test; two test processes share two cores with a training."""
 FAILURES = Path(__file__).parents[2] / "build" / "browser-failures"
 

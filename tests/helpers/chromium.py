@@ -24,8 +24,10 @@ def chromium() -> Iterator[Browser]:
         RuntimeError: None is installed; the message names the command.
     """
     with sync_playwright() as playwright:
-        # Chromium refuses its sandbox to root; shared memory is small in containers.
-        flags = ["--disable-dev-shm-usage", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+        # Shared memory is small in containers, and a GPU done in software costs more than none.
+        flags = ["--disable-dev-shm-usage", "--disable-gpu"]
+        if os.geteuid() == 0:
+            flags.append("--no-sandbox")  # Chromium refuses its sandbox to root
         browser = playwright.chromium.launch(executable_path=_executable(playwright), args=flags)
         yield browser
         browser.close()
