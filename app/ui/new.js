@@ -44,6 +44,15 @@ export function connect(name, ask, listen) {
   begin();
 }
 
+/** Messages make the page's header higher; the right side stays below it. */
+function followHeader() {
+  const header = document.querySelector('.topbar');
+  if (!header) return;
+  const measure = () =>
+    document.documentElement.style.setProperty('--shell-height', `${header.offsetHeight}px`);
+  new ResizeObserver(measure).observe(header);
+}
+
 function begin() {
   if (!view || !questions.preview || begin.isDone) return;
   begin.isDone = true;
@@ -61,6 +70,7 @@ function fill(source) {
 
 function receivePreview(answer) {
   if (!answer || !view) return;
+  if (!last) followHeader(); // it is drawn by now
   last = answer;
   showProblems(answer.problems);
   view.outlook.show(answer);
