@@ -8,6 +8,7 @@ SIGUSR1 gives it back to the queue; either saves first.
 import argparse
 import contextlib
 import io
+import os
 import signal
 import sys
 import time
@@ -24,7 +25,7 @@ from rankscope.models.events import LIVE_STATUSES, LogLine, RunStatus, StatusCha
 from rankscope.storage import history
 from rankscope.storage.artifacts import RunFolder
 from rankscope.storage.database import open_database
-from rankscope.storage.errors import FencedOutError
+from rankscope.storage.errors import FencedOutError, StorageError
 from rankscope.storage.queue import requeue
 from rankscope.storage.runs import get_run, set_inventory
 from rankscope.storage.settings import Settings
@@ -123,7 +124,7 @@ def _one_line(error: Exception) -> str:
 
 
 def main() -> int:
-    """Exit status 1 when the run failed, else 0: done, or ended early as asked."""
+    """Exit status 1 when the run failed or could not be recorded, else 0."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", help="id of the run")
     parser.add_argument("--attempt", type=int, required=True, help="its number, begun already")
@@ -134,9 +135,15 @@ def main() -> int:
     settings = Settings()
     engine = open_database(settings.database_url)
     lease_s = WorkerSettings().lease_s
-    status = train(engine, settings, arguments.run, arguments.attempt, lease_s=lease_s)
+    try:
+        status = train(engine, settings, arguments.run, arguments.attempt, lease_s=lease_s)
+    except StorageError as error:
+        log.error("not recorded", reason=str(error))  # noqa: TRY400 - it says all
+        return 1
     return 1 if status == "failed" else 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    code = main()
+    # all is written; the libraries' own teardown would take two more seconds of a core
+    os._exit(code)
