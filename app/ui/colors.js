@@ -9,18 +9,26 @@ const TOKEN = /^var\((--[\w-]+)\)$/;
  * @returns {any}
  */
 export function resolveColors(part) {
-  const style = getComputedStyle(document.body);
-  return resolved(part, style);
-}
-
-function resolved(part, style) {
   if (typeof part === 'string') {
     const token = TOKEN.exec(part);
-    return token ? style.getPropertyValue(token[1]).trim() : part;
+    return token ? colorOf(token[1]) : part;
   }
-  if (Array.isArray(part)) return part.map((item) => resolved(item, style));
+  if (Array.isArray(part)) return part.map(resolveColors);
   if (part === null || typeof part !== 'object') return part;
   return Object.fromEntries(
-    Object.entries(part).map(([key, value]) => [key, DATA.has(key) && Array.isArray(value) ? value : resolved(value, style)]),
+    Object.entries(part).map(([key, value]) => [key, DATA.has(key) && Array.isArray(value) ? value : resolveColors(value)]),
   );
 }
+
+/** Forget the colours: the theme has changed. */
+export function forgetColors() {
+  known.clear();
+}
+
+/** Asking the browser makes it compute all styles, hence once per theme. */
+function colorOf(name) {
+  if (!known.has(name)) known.set(name, getComputedStyle(document.body).getPropertyValue(name).trim());
+  return known.get(name);
+}
+
+const known = new Map();

@@ -1,7 +1,7 @@
 /** Plots: figures made by Python (`app/plots`), drawn in the page's colours, kept up to date. */
 
 import { h, replace } from './dom.js';
-import { resolveColors } from './colors.js';
+import { forgetColors, resolveColors } from './colors.js';
 import { arrangePanels, flash, mapTable, scaleOf, setMapValues } from './panels.js';
 import { curveTable, extend, legendOf, lineAt, overwrite } from './curves.js';
 
@@ -136,6 +136,7 @@ export function onPointClick(element, action) {
 
 /** Draw everything again in the colours of the theme that is set now. */
 export function themeChanged() {
+  forgetColors();
   for (const [element, state] of drawn) {
     if (element.isConnected) render(state);
     else forget(element, state);

@@ -26,7 +26,8 @@ export class Problem extends Error {
 export async function api(path, { method = 'GET', body, signal } = {}) {
   const response = await reach(path, method, body, signal);
   const answer = await readJson(response);
-  if (response.ok) return answer;
+  if (response.ok && (answer !== null || response.status === 204)) return answer;
+  if (response.ok) throw new Problem('The answer of the server broke off; the page tries again by itself.');
   if (response.status === 401) signIn();
   throw new Problem(
     answer?.message ?? `The server answered ${response.status}; try again.`,

@@ -15,6 +15,9 @@ export class Budget {
   /** @param {import('./history.js').History} history */
   update(history) {
     const { run } = history;
+    const text = [history.liveParams, run.budget_params, run.max_live_params, history.movedParams].join();
+    if (text === this.shown) return;
+    this.shown = text;
     const used = history.liveParams ?? 0;
     const share = run.budget_params ? used / run.budget_params : 0;
     const most = Math.max(run.max_live_params ?? 0, used);

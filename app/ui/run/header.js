@@ -6,6 +6,7 @@ import { phaseOf } from './budget.js';
 const OPEN = new Set(['queued', 'starting', 'running', 'paused']);
 const NOT_OPERATOR = 'Your role is viewer; an operator may stop, resume and export.';
 const EXPORT_LIMIT_S = 120;
+const SILENT_S = 10;
 
 /** Name, status, buttons, progress and figures of one run. */
 export class Header {
@@ -51,12 +52,20 @@ export class Header {
     const { run } = history;
     this.showName(run);
     this.pulse.hidden = run.status !== 'running' || !isConnected || !history.lastEventAt;
+    const isSilent = history.now() - history.lastEventAt > SILENT_S;
+    this.pulse.firstChild.className = isSilent ? 'is-silent' : 'pulse';
     this.pulse.lastChild.textContent = `last event ${format.ago(history.lastEventAt, history.now())}`;
     this.showButtons(history);
     this.showProgress(run);
-    replace(this.figures, figuresOf(history).map(([label, value, title]) => h(
-      'div', { title }, h('dt', null, label), h('dd', { class: 'num' }, value),
-    )));
+    figuresOf(history).forEach((figure, at) => this.showFigure(at, figure));
+  }
+
+  /** Texts are set where they changed only: this runs with every message. */
+  showFigure(at, [label, value, title]) {
+    const place = this.figures.children[at] ?? this.figures.appendChild(h('div', null, h('dt'), h('dd', { class: 'num' })));
+    if (place.title !== title) place.title = title;
+    if (place.firstChild.textContent !== label) place.firstChild.textContent = label;
+    if (place.lastChild.textContent !== value) place.lastChild.textContent = value;
   }
 
   showName(run) {
@@ -71,7 +80,7 @@ export class Header {
       h('code', { title: 'Id of the run' }, run.id), run.scheduler, dataName(run), run.model, `seed ${run.seed}`,
       run.owner && `by ${run.owner}`, ...run.tags.map((tag) => `#${tag}`),
     ];
-    replace(this.meta, parts.filter(Boolean).map((part) => h('span', null, part)));
+    if (this.meta.childElementCount === 0) replace(this.meta, parts.filter(Boolean).map((part) => h('span', null, part)));
     const share = run.num_steps ? Math.floor((100 * run.step) / run.num_steps) : 0;
     document.title = `${run.status === 'running' ? `${share} % ` : `${run.status} · `}${name} · Rankscope`;
   }

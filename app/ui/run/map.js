@@ -1,6 +1,6 @@
 /** The picture of the page: rank of every adapter, at the newest moment or an earlier one. */
 
-import { h, skeleton } from '../ui.js';
+import { format, h, skeleton } from '../ui.js';
 import { draw, setRanks, setTitle } from '../plots.js';
 import { Budget } from './budget.js';
 import { Timeline } from './timeline.js';
@@ -47,7 +47,7 @@ export class RankMap {
     const { history, timeline } = this;
     const ranks = history.ranksAt(timeline.index);
     const step = timeline.isLive ? history.run.step : history.moments[timeline.index]?.step;
-    const title = ranks ? `Rank of every adapter, step ${step}` : 'Rank of every adapter: not decided yet';
+    const title = ranks ? `Rank of every adapter, step ${format.count(step)}` : 'Rank of every adapter: not decided yet';
     setTitle(this.plot, title);
     if (!ranks || ranks === this.shown) return;
     const changed = this.shown

@@ -50,7 +50,8 @@ export class Timeline {
     this.moments = moments;
     this.numSteps = Math.max(1, numSteps);
     this.reached.style.width = this.place(step);
-    replace(this.live, isOpen ? 'Live' : 'End');
+    const end = isOpen ? 'Live' : 'End';
+    if (this.live.textContent !== end) replace(this.live, end);
     if (isNew) this.drawDots();
     if (this.isLive) this.index = moments.length - 1;
     this.show();

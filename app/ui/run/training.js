@@ -6,8 +6,9 @@ import { thin } from '../curves.js';
 
 const MAX_POINTS = 2000;
 const REDRAW_MS = 250;
+const MAX_SHARE = 9; // drawing takes a tenth of the time at most
 
-/** Both plots; the caller says what changed, they redraw at most four times a second. */
+/** Both plots; they redraw at most four times a second, and only what changed. */
 export class Training {
   /** @param {(step: number) => void} onStep A person clicked a step. */
   constructor(onStep) {
@@ -21,6 +22,7 @@ export class Training {
     this.accuracyCard = h('section', { class: 'card run-curve-card', 'aria-label': 'Accuracy' }, this.skillPlace, this.accuracy);
     this.isDrawn = false;
     this.timer = 0;
+    this.lastMs = 0;
   }
 
   /** @param {{loss: object, accuracy: object}} figures Made by Python. */
@@ -39,8 +41,8 @@ export class Training {
     this.history = history;
     this.showSkills(history);
     if (atOnce) this.redraw();
-    // a timer, not requestAnimationFrame, which stops in hidden tabs
-    else this.timer ||= window.setTimeout(() => this.redraw(), REDRAW_MS);
+    // a timer, not requestAnimationFrame, which stops in hidden tabs; a slow machine draws less often
+    else this.timer ||= window.setTimeout(() => this.redraw(), Math.max(REDRAW_MS, MAX_SHARE * this.lastMs));
   }
 
   /** Losses span decades: a logarithmic axis shows the late differences. */
@@ -61,16 +63,31 @@ export class Training {
     window.clearTimeout(this.timer);
     this.timer = 0;
     if (!this.isDrawn || !this.history) return;
-    const { metrics, measurements, moments } = this.history;
-    const moved = moments.filter((moment) => moment.ranks && moment.step > 0).map((moment) => moment.step);
-    const rug = { x: moved, y: moved.map(() => 0) };
+    const begin = performance.now();
+    this.redrawLoss();
+    this.redrawAccuracy();
+    this.lastMs = performance.now() - begin;
+  }
+
+  redrawLoss() {
+    const { metrics, measurements, moments, run } = this.history;
+    const text = [run.num_steps, metrics.step.length, metrics.step.at(-1), measurements.length, moments.length].join();
+    if (text === this.shownLoss) return;
+    this.shownLoss = text;
     setPoints(this.loss, {
       step: thin(metrics.step, metrics.loss, MAX_POINTS),
-      train: smooth(metrics.step, metrics.loss, this.history.run.num_steps),
+      train: smooth(metrics.step, metrics.loss, run.num_steps),
       probe: probeOf(measurements),
-      'ranks moved': rug,
+      'ranks moved': eventsOf(moments),
     });
-    setPoints(this.accuracy, { ...accuracyOf(this.history, this.skills.value), 'ranks moved': rug });
+  }
+
+  redrawAccuracy() {
+    const { evaluations, moments, run } = this.history;
+    const text = [run.num_steps, evaluations.at(-1)?.id, evaluations.length, moments.length, this.skills.value].join();
+    if (text === this.shownAccuracy) return;
+    this.shownAccuracy = text;
+    setPoints(this.accuracy, { ...accuracyOf(this.history, this.skills.value), 'ranks moved': eventsOf(moments) });
   }
 
   showSkills(history) {
@@ -101,6 +118,11 @@ function smooth(steps, values, numSteps) {
     y.push(mean);
   });
   return thin(x, y, MAX_POINTS);
+}
+
+function eventsOf(moments) {
+  const x = moments.filter((moment) => moment.ranks && moment.step > 0).map((moment) => moment.step);
+  return { x, y: x.map(() => 0) };
 }
 
 function probeOf(measurements) {
