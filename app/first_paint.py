@@ -55,4 +55,4 @@ def _is_html(start: Message) -> bool:
 
 def _of_length(start: Message, num_bytes: int) -> Message:
     headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
-    return start | {"headers": [*headers, (b"content-length", str(num_bytes).encode())]}
+    return {**start, "headers": [*headers, (b"content-length", str(num_bytes).encode())]}

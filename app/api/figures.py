@@ -5,12 +5,14 @@ from typing import Annotated, Any
 
 import plotly.graph_objects as go
 from fastapi import APIRouter, Depends, Path, Request
+from pydantic import ValidationError
 
 from rankscope.app.identity import viewer
 from rankscope.app.pages.contract import Site
 from rankscope.app.plots.rank_map import rank_map
 from rankscope.app.plots.training import accuracy_curves, loss_curves
 from rankscope.app.settings_shown import settings_shown
+from rankscope.models.config import RunConfig
 from rankscope.storage.run_places import run_places
 
 router = APIRouter()
@@ -27,7 +29,20 @@ def figures(run_id: Annotated[str, Path(max_length=16)], request: Request) -> di
         "loss": _json(loss_curves(places.num_steps)),
         "accuracy": _json(accuracy_curves(places.num_steps)),
         "settings": settings_shown(places.config),
+        "other_version": _other_version(places.config),
     }
+
+
+def _other_version(config: dict[str, Any]) -> str | None:
+    """What to say where this version cannot read the run's configuration."""
+    try:
+        RunConfig.model_validate(config)
+    except ValidationError:
+        return (
+            "What it recorded is shown as it is; to resume, export or clone it, use the version "
+            "that made it."
+        )
+    return None
 
 
 def _json(figure: go.Figure) -> dict[str, Any]:

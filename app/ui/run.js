@@ -26,7 +26,7 @@ export async function start(element) {
   }
   try {
     const [page, figures, who] = await Promise.all([readPage(runId), readFigures(runId), session().catch(() => null)]);
-    const run = new RunPage(runId, page, who?.can_operate ?? false);
+    const run = new RunPage(runId, page, who?.can_operate ?? false, figures.other_version);
     replace(element, run.element);
     await run.start(figures, address.get('step'));
   } catch (error) {
@@ -38,13 +38,13 @@ export async function start(element) {
 
 /** All parts of the page and what they show. */
 class RunPage {
-  constructor(runId, page, canOperate) {
+  constructor(runId, page, canOperate, otherVersion) {
     this.runId = runId;
     this.history = new History(page);
     this.wanted = 0; // id of an event that must be read from the database; 0 if there is none
     this.link = { connection: 'open', lostAt: null, beat: null };
     this.header = new Header(runId, canOperate, () => this.reload());
-    this.notices = new Notices();
+    this.notices = new Notices(otherVersion);
     this.map = new RankMap((index, isLive) => this.chosen(index, isLive));
     this.why = new Why((index) => this.choose(index));
     this.training = new Training((step) => this.choose(this.history.momentAt(step)));

@@ -6,7 +6,9 @@ const SILENT_S = 10;
 
 /** One place above the picture; empty while all is well. */
 export class Notices {
-  constructor() {
+  /** @param {string|null} otherVersion What a run of another version is told to people. */
+  constructor(otherVersion) {
+    this.otherVersion = otherVersion;
     this.element = h('div', { class: 'run-notices', 'aria-live': 'polite' });
     this.shown = '';
     this.place = null;
@@ -17,12 +19,16 @@ export class Notices {
    * @param {{connection: string, lostAt: number|null, beat: object|null}} link
    */
   update(history, link) {
-    const found = [connectionNotice(history, link), this.runNotice(history, link)].filter(Boolean);
+    const found = [
+      this.otherVersion && calm('Recorded by another version', this.otherVersion),
+      connectionNotice(history, link),
+      this.runNotice(history, link),
+    ].filter(Boolean);
     const text = JSON.stringify(found);
     if (text === this.shown) return; // not read out again
     this.shown = text;
     replace(this.element, found.map(({ kind, words }) => (
-      kind === 'problem' ? problem(...words) : notice(...words, kind === 'calm' ? 'calm' : 'warn')
+      kind === 'problem' ? problem(...words) : notice(words[0], words[1], words[2], kind)
     )));
   }
 

@@ -6,7 +6,7 @@ import { thin } from '../curves.js';
 
 const MAX_POINTS = 2000;
 const REDRAW_MS = 250;
-const MAX_SHARE = 9; // drawing takes a tenth of the time at most
+const PAUSES = 4; // drawing takes a fifth of the time at most
 
 /** Both plots; they redraw at most four times a second, and only what changed. */
 export class Training {
@@ -42,7 +42,7 @@ export class Training {
     this.showSkills(history);
     if (atOnce) this.redraw();
     // a timer, not requestAnimationFrame, which stops in hidden tabs; a slow machine draws less often
-    else this.timer ||= window.setTimeout(() => this.redraw(), Math.max(REDRAW_MS, MAX_SHARE * this.lastMs));
+    else this.timer ||= window.setTimeout(() => this.redraw(), Math.max(REDRAW_MS, PAUSES * this.lastMs));
   }
 
   /** Losses span decades: a logarithmic axis shows the late differences. */

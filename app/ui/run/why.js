@@ -101,7 +101,7 @@ function short(history, moment, index) {
   if (index === 0 && moment.ranks) return `first ranks, ${format.params(moment.ranks.live)}`;
   if (moment.ranks?.moved > 0) {
     const number = history.changedAt(index).length;
-    return `moved ${share(history, moment).replace(/[() ]/g, '') || format.count(moment.ranks.moved)}, ${number} modules`;
+    return `moved ${share(history, moment).replace(/[() ]/g, '') || format.count(moment.ranks.moved)}, ${number} module${number === 1 ? '' : 's'}`;
   }
   return moment.decided ? `kept: ${moment.decided.reason.split(/[;,]/)[0]}` : 'no change';
 }

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import select, update
 from starlette.testclient import TestClient
 
 from rankscope.app.web import create_app
-from rankscope.storage.database import open_database
+from rankscope.storage.database import open_database, writing
 from rankscope.storage.settings import Settings
+from rankscope.storage.tables import Run
 from tests.unit.app.past_runs import PastRuns, record_runs
 
 
@@ -37,6 +39,21 @@ def test_a_run_has_its_map_curves_and_settings(client: TestClient, past: PastRun
     assert len(meta["values"]) == len(meta["modules"]) > 0
     assert figures["loss"]["layout"]["xaxis"]["range"][0] == 0
     assert {"key", "value", "default", "is_default"} == set(figures["settings"][0])
+    assert figures["other_version"] is None
+
+
+def test_a_run_of_another_version_is_shown_and_said_to_be_one(
+    client: TestClient, past: PastRuns, settings: Settings
+) -> None:
+    engine = open_database(settings.database_url)
+    with writing(engine) as connection:
+        made = connection.execute(select(Run.config).where(Run.id == past.static[1])).scalar_one()
+        later = made | {"version": 9, "tide": 3}
+        connection.execute(update(Run).where(Run.id == past.static[1]).values(config=later))
+    engine.dispose()
+    figures = client.get(f"/api/runs/{past.static[1]}/figures").json()
+    assert "the version that made it" in figures["other_version"]
+    assert figures["rank_map"] is not None
 
 
 def test_the_scale_holds_every_rank_that_is_allowed(client: TestClient, past: PastRuns) -> None:
