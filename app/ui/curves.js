@@ -1,21 +1,10 @@
-/** Curves: points added and thinned, legend, mark, and the table behind them. */
+/** Curves: points replaced and thinned, legend, mark, and the table behind them. */
 
 import { h } from './dom.js';
 import { count, number } from './format.js';
 
-const MAX_POINTS = 4000;
 const MAX_ROWS = 400;
 const SIGNS = { diamond: '◆', 'triangle-up': '▲' };
-
-/** Add points to the traces of that name and keep each under 4000 points. */
-export function extend(data, points) {
-  for (const trace of data) {
-    const added = points[trace.name];
-    if (!added) continue;
-    for (const [key, values] of Object.entries(added)) trace[key] = [...(trace[key] ?? []), ...values];
-    if (trace.x.length > MAX_POINTS && !trace.customdata) Object.assign(trace, thin(trace.x, trace.y, MAX_POINTS / 2));
-  }
-}
 
 /** Replace the points of the traces of that name. */
 export function overwrite(data, points) {

@@ -3,7 +3,7 @@
 import { h, replace } from './dom.js';
 import { forgetColors, resolveColors } from './colors.js';
 import { arrangePanels, flash, mapTable, scaleOf, setMapValues } from './panels.js';
-import { curveTable, extend, legendOf, lineAt, overwrite } from './curves.js';
+import { curveTable, legendOf, lineAt, overwrite } from './curves.js';
 
 const CONFIG = { displayModeBar: false, displaylogo: false, responsive: false, doubleClick: 'reset' };
 const drawn = new Map();
@@ -61,20 +61,7 @@ export function setRanks(element, values, { title, notes = [], changed = [] } = 
 }
 
 /**
- * Add points to curves; long curves are thinned to their lows and highs, so that this stays cheap.
- * @param {HTMLElement} element
- * @param {Object<string, {x: number[], y: number[]}>} points By the name of the trace; further
- *   arrays of the trace (`text`, `customdata`) may be given too.
- */
-export function appendPoints(element, points) {
-  const state = drawn.get(element);
-  if (!state) return;
-  extend(state.data, points);
-  render(state);
-}
-
-/**
- * Replace curves by new points.
+ * Replace curves by new points; callers thin long ones (`curves.js: thin`), so that it stays cheap.
  * @param {HTMLElement} element
  * @param {Object<string, object>} points By the name of the trace: `x`, `y`, and what else changes.
  */
