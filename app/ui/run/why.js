@@ -33,7 +33,8 @@ export class Why {
     replace(this.count, moments.length ? `Events (${format.count(moments.length)})` : 'Events');
     const first = Math.max(0, moments.length - MAX_LISTED);
     replace(this.list, moments.slice(first).map((moment, at) => this.item(history, moment, first + at, chosen)).reverse());
-    this.list.querySelector('[aria-current]')?.scrollIntoView?.({ block: 'nearest', container: 'nearest' });
+    // the newest stands on top, and finding out where an item is costs a layout
+    if (chosen < moments.length - 1) this.list.querySelector('[aria-current]')?.scrollIntoView?.({ block: 'nearest', container: 'nearest' });
   }
 
   showDetail(history, moment, index) {
