@@ -60,7 +60,7 @@ def watch(page: Page, address: str, cell: str) -> None:
     """Open a page that shows the map and note from now on what it paints when."""
     page.set_default_timeout(PATIENCE_MS)
     page.goto(address, wait_until="commit")
-    page.wait_for_function("/step \\d+/.test(document.body.textContent)")
+    page.wait_for_selector(".run-map .plot-head:has-text('step'), .gtitle", state="attached")
     page.evaluate(WATCH, cell)
 
 
