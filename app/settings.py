@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from rankscope.app.origins import is_loopback
+from rankscope.app.door.origins import is_loopback
 
 MIN_SECRET_LENGTH = 32
 

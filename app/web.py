@@ -13,16 +13,17 @@ from gradio.components import Navbar
 from sqlalchemy import Engine
 from starlette.middleware.gzip import GZipMiddleware
 
-from rankscope.app import files, health, problems, signin
 from rankscope.app.api import ROUTERS
-from rankscope.app.first_paint import FirstPaint
-from rankscope.app.guard import Guard
-from rankscope.app.identity import person_of
+from rankscope.app.door import signin
+from rankscope.app.door.guard import Guard
+from rankscope.app.door.identity import person_of
+from rankscope.app.door.origins import Origins
+from rankscope.app.door.sessions import Sessions, signing_key
 from rankscope.app.live import Hub
-from rankscope.app.origins import Origins
 from rankscope.app.pages import PAGES
 from rankscope.app.pages.contract import Site
-from rankscope.app.sessions import Sessions, signing_key
+from rankscope.app.server import files, health, problems
+from rankscope.app.server.first_paint import FirstPaint
 from rankscope.app.settings import WebSettings
 from rankscope.storage.settings import Settings
 

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import PlainTextResponse
 
-from rankscope.app.comparison_page import Shown, comparison_page
-from rankscope.app.comparison_table import TableFormat, score_table, table_text
-from rankscope.app.identity import viewer
+from rankscope.app.comparing.page import Shown, comparison_page
+from rankscope.app.comparing.table import TableFormat, score_table, table_text
+from rankscope.app.door.identity import viewer
 from rankscope.app.pages.contract import Site
 from rankscope.storage.compared_runs import revision
 from rankscope.storage.comparison import compare

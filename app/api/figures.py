@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from fastapi import APIRouter, Depends, Path, Request
 from pydantic import ValidationError
 
-from rankscope.app.identity import viewer
+from rankscope.app.door.identity import viewer
 from rankscope.app.pages.contract import Site
 from rankscope.app.plots.rank_map import rank_map
 from rankscope.app.plots.training import accuracy_curves, loss_curves

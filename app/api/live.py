@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.websockets import WebSocketDisconnect
 
-from rankscope.app.identity import viewer
+from rankscope.app.door.identity import viewer
 from rankscope.app.live import UNKNOWN_RUN_CODE, Hub, Viewer
 from rankscope.app.pages.contract import Site
 from rankscope.storage.errors import UnknownRunError

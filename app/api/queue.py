@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from rankscope.app.api.rows import in_epoch_seconds, run_row
 from rankscope.app.api.run_ids import possible_run_id
-from rankscope.app.identity import operator, viewer
+from rankscope.app.door.identity import operator, viewer
 from rankscope.app.pages.contract import Site
 from rankscope.models.events import LIVE_STATUSES, RunStatus
 from rankscope.storage import queue_order

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rankscope.app.api.rows import run_row
 from rankscope.app.api.run_ids import possible_run_id
+from rankscope.app.door.identity import Person, operator, viewer
 from rankscope.app.form.yaml_text import yaml_of
-from rankscope.app.identity import Person, operator, viewer
 from rankscope.app.pages.contract import Site
 from rankscope.models.events import RunStatus
 from rankscope.models.reading import ConfigError, parse_config

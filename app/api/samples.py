@@ -11,7 +11,7 @@ import numpy as np
 from fastapi import APIRouter, Depends, Query
 from PIL import Image
 
-from rankscope.app.identity import viewer
+from rankscope.app.door.identity import viewer
 from rankscope.models.data import AnyDataset
 from rankscope.models.data.contract import UInt8Array
 from rankscope.models.reading import ConfigError, parse_config

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from rankscope.app.comparison_table import comparison_json, score_table, table_text
+from rankscope.app.comparing.table import comparison_json, score_table, table_text
 from rankscope.app.store import open_store
 from rankscope.app.terminal import err, out, print_json, print_table
 from rankscope.storage.comparison import compare as compare_runs

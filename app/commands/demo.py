@@ -16,11 +16,11 @@ from sqlalchemy import Engine
 from rankscope.app import demonstration
 from rankscope.app.commands.web import Host, Port
 from rankscope.app.extras import require_web
-from rankscope.app.home_lock import holder_of
 from rankscope.app.interrupts import interrupt_once
 from rankscope.app.options import AsJson
 from rankscope.app.store import open_store
 from rankscope.app.terminal import count, err, out, percent, print_json, print_table, progress_bar
+from rankscope.app.up.home_lock import holder_of
 from rankscope.models.events import OPEN_STATUSES
 from rankscope.storage.errors import RunRefusedError
 from rankscope.storage.runs import RunRecord, get_run
@@ -79,7 +79,7 @@ def demo(
 @contextmanager
 def _serving(settings: Settings, host: str, port: int) -> Iterator[str]:
     """The address of a running ``up`` of this home, or of one for as long as the block lasts."""
-    from rankscope.app.services import Services
+    from rankscope.app.up.services import Services
 
     url = (holder_of(settings.rankscope_home.expanduser()) or {}).get("url")
     if url is not None and _answers(url):

@@ -20,7 +20,7 @@ Slots = Annotated[
 def up(host: Host = "127.0.0.1", port: Port = 7860, slots: Slots = 2) -> None:
     """Start Redis, a worker and the web pages on this machine, and look after them."""
     require_web()
-    from rankscope.app.services import Services
+    from rankscope.app.up.services import Services
 
     services = Services(Settings(), host, port, slots, say=_say)
     interrupt_once()

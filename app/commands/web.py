@@ -15,7 +15,7 @@ Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
 def web(host: Host = "127.0.0.1", port: Port = 7860) -> None:
     """Serve the pages and the API; runs are trained by workers (see: rankscope up)."""
     require_web()
-    from rankscope.app.serving import serve
+    from rankscope.app.server.serving import serve
 
     settings = Settings()
     serve(open_store(settings), settings, host, port)

@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from rankscope.app.door.identity import Person
 from rankscope.app.form.preview import read_form
 from rankscope.app.form.values import Values
-from rankscope.app.identity import Person
 from rankscope.models.reading import ConfigError
 from rankscope.storage.errors import StorageError
 from rankscope.storage.settings import Settings

@@ -9,6 +9,7 @@ from uuid import uuid4
 import gradio as gr
 from gradio.components import FormComponent
 
+from rankscope.app.door.identity import of_gradio
 from rankscope.app.form.components import text_box
 from rankscope.app.form.fields import run_form
 from rankscope.app.form.filling import config_from
@@ -16,7 +17,6 @@ from rankscope.app.form.launching import launch
 from rankscope.app.form.layout import Components, FormLayout, style_of_choices
 from rankscope.app.form.preview import MAX_SEEDS, SEEDS_KEY, budget_texts, preview, read_form
 from rankscope.app.form.values import Value, Values, values_of
-from rankscope.app.identity import of_gradio
 from rankscope.app.pages.contract import Page, Site
 from rankscope.app.pages.screen import screen
 from rankscope.models.presets import preset, presets

@@ -5,9 +5,9 @@ from typing import Any, Literal, NamedTuple
 
 import plotly.graph_objects as go
 
+from rankscope.app.comparing.pooling import PooledMap, PooledPoint, minus
 from rankscope.app.plots.rank_map import rank_difference_map, rank_map
 from rankscope.app.plots.theme import SERIES, Axis, curves
-from rankscope.app.pooling import PooledMap, PooledPoint, minus
 
 CurveKind = Literal["loss", "validation"]
 

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from sqlalchemy import Engine, select
 
-from rankscope.app.home_lock import holder_of
+from rankscope.app.up.home_lock import holder_of
 from rankscope.storage import history
 from rankscope.storage.artifacts import RunFolder
 from rankscope.storage.database import open_database

@@ -14,8 +14,8 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from rankscope.app.guard import PUBLIC_PATHS
-from rankscope.app.sessions import COOKIE
+from rankscope.app.door.guard import PUBLIC_PATHS
+from rankscope.app.door.sessions import COOKIE
 from rankscope.app.settings import WebSettings
 from rankscope.app.web import create_app
 from rankscope.models.reading import parse_config

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine, text
 from starlette.testclient import TestClient
 
-from rankscope.app.health import ANSWER_S, PERIOD_S, Pulse
+from rankscope.app.server.health import ANSWER_S, PERIOD_S, Pulse
 from rankscope.app.web import create_app
 from rankscope.storage.database import migrate, open_database
 from rankscope.storage.settings import Settings

@@ -11,11 +11,11 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import Engine
 
-from rankscope.app import problems
 from rankscope.app.api.live import router
-from rankscope.app.identity import Person, viewer
+from rankscope.app.door.identity import Person, viewer
 from rankscope.app.live import Hub
 from rankscope.app.pages.contract import Site
+from rankscope.app.server import problems
 from rankscope.storage.settings import Settings
 
 

@@ -11,9 +11,9 @@ from fastapi import FastAPI
 from PIL import Image
 from starlette.testclient import TestClient
 
-from rankscope.app import problems
 from rankscope.app.api import samples
-from rankscope.app.identity import viewer
+from rankscope.app.door.identity import viewer
+from rankscope.app.server import problems
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rankscope.app.admission import read_web_settings
+from rankscope.app.door.admission import read_web_settings
 from rankscope.app.settings import WebSettings
 from rankscope.models.reading import ConfigError
 

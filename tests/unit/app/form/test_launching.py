@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
+from rankscope.app.door.identity import Person
 from rankscope.app.form.filling import config_from
 from rankscope.app.form.launching import launch
 from rankscope.app.form.preview import SEEDS_KEY
 from rankscope.app.form.values import Value, values_of
-from rankscope.app.identity import Person
 from rankscope.app.web import create_app
 from rankscope.models.presets import preset
 from rankscope.models.reading import ConfigError

@@ -14,8 +14,8 @@ from redis.exceptions import RedisError
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from rankscope.app.identity import Person, viewer
-from rankscope.app.sessions import Sessions
+from rankscope.app.door.identity import Person, viewer
+from rankscope.app.door.sessions import Sessions
 from rankscope.storage.settings import Settings
 from rankscope.storage.workers import list_workers
 

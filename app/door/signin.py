@@ -8,9 +8,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from rankscope.app.attempts import Attempts
-from rankscope.app.identity import person_of
-from rankscope.app.sessions import Sessions, set_cookie
+from rankscope.app.door.attempts import Attempts
+from rankscope.app.door.identity import person_of
+from rankscope.app.door.sessions import Sessions, set_cookie
 from rankscope.storage.accounts import Account, verify_password
 
 ROUTER = APIRouter()

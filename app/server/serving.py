@@ -3,8 +3,8 @@
 import uvicorn
 from sqlalchemy import Engine
 
-from rankscope.app.admission import admit, read_web_settings
-from rankscope.app.ports import check_free
+from rankscope.app.door.admission import admit, read_web_settings
+from rankscope.app.up.ports import check_free
 from rankscope.app.web import create_app
 from rankscope.storage.settings import Settings
 

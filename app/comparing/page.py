@@ -6,10 +6,10 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Engine
 
+from rankscope.app.comparing.pooling import PooledMap, pooled_curves, pooled_map
+from rankscope.app.comparing.verdict import verdict
 from rankscope.app.plots.comparison import Curve, CurveKind, curve_figure, map_figures
-from rankscope.app.pooling import PooledMap, pooled_curves, pooled_map
 from rankscope.app.terminal import records
-from rankscope.app.verdict import verdict
 from rankscope.storage.compared_runs import (
     ComparedRun,
     CurvePoint,

@@ -11,7 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import Scope
 
 ROUTER = APIRouter()
-UI_FOLDER = Path(__file__).parent / "ui"
+UI_FOLDER = Path(__file__).parents[1] / "ui"
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 PLOTLY_ADDRESS = f"/ui/plotly.min.js?v={plotly.__version__}"
 """Names the version, so that a browser may keep the file for good."""

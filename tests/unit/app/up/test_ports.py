@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from rankscope.app.ports import check_free
+from rankscope.app.up.ports import check_free
 from rankscope.models.reading import ConfigError
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rankscope.app.child import Child, end_leftover, started_at
+from rankscope.app.up.child import Child, end_leftover, started_at
 
 SLEEP = "import time; print('up', flush=True); time.sleep(600)"
 DEAF = (
@@ -69,7 +69,7 @@ def test_a_child_that_was_killed_comes_back_and_people_are_told(
 
 
 def test_the_pause_before_another_start_grows(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rankscope.app.child.FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr("rankscope.app.up.child.FIRST_PAUSE_S", 0.05)
     child = make("raise SystemExit(3)")
     child.start()
     starts = []

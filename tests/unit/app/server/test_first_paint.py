@@ -6,7 +6,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from rankscope.app.first_paint import FirstPaint
+from rankscope.app.server.first_paint import FirstPaint
 
 HEAD = '<link rel="stylesheet" href="/ui/base.css"><title>Größe</title>'
 PAGE = "<html><head><meta></head><body><gradio-app></gradio-app>ä</body></html>"

@@ -5,7 +5,7 @@ import socket
 import pytest
 from starlette.datastructures import Headers
 
-from rankscope.app.origins import Origins, is_loopback
+from rankscope.app.door.origins import Origins, is_loopback
 
 OURS = Origins("https://ranks.example.org", "127.0.0.1")
 

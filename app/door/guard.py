@@ -10,9 +10,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rankscope.app.identity import Person
-from rankscope.app.origins import Origins
-from rankscope.app.sessions import COOKIE, Sessions, set_cookie
+from rankscope.app.door.identity import Person
+from rankscope.app.door.origins import Origins
+from rankscope.app.door.sessions import COOKIE, Sessions, set_cookie
 from rankscope.storage.tokens import verify_token
 
 PUBLIC_PATHS = frozenset({"/signin", "/signout", "/healthz", "/readyz", "/favicon.ico"})
@@ -111,9 +111,7 @@ class Guard:
             return self._sessions.anyone(), None
         return session.person, self._sessions.renew(session.person) if session.is_old else None
 
-    def _refuse_foreign(
-        self, scope: Scope, headers: Headers, *, is_own: bool
-    ) -> Response | None:
+    def _refuse_foreign(self, scope: Scope, headers: Headers, *, is_own: bool) -> Response | None:
         if not self._origins.is_known_host(headers):
             return _problem(
                 421,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rankscope.app.signin import own_path
+from rankscope.app.door.signin import own_path
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rankscope.app.home_lock import HomeLock
+from rankscope.app.up.home_lock import HomeLock
 from rankscope.models.reading import ConfigError
 
 

@@ -13,7 +13,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from sqlalchemy import Engine
 from starlette.datastructures import MutableHeaders
 
-from rankscope.app.identity import Person
+from rankscope.app.door.identity import Person
 from rankscope.storage.accounts import Account, list_accounts
 
 COOKIE = "rankscope_session"

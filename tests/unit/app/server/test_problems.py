@@ -7,7 +7,7 @@ from fastapi import FastAPI, HTTPException
 from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
 
-from rankscope.app import problems
+from rankscope.app.server import problems
 from rankscope.models.reading import parse_config
 from rankscope.storage.errors import (
     AccountRefusedError,

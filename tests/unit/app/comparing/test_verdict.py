@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from rankscope.app.verdict import verdict
+from rankscope.app.comparing.verdict import verdict
 from rankscope.storage.comparison import Comparison
 
 

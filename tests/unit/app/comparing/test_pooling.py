@@ -1,6 +1,6 @@
 import pytest
 
-from rankscope.app.pooling import minus, pooled_curves, pooled_map
+from rankscope.app.comparing.pooling import minus, pooled_curves, pooled_map
 from rankscope.models.inventory import AdaptableModule
 from rankscope.storage.compared_runs import CurvePoint, RankMap
 

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from rankscope.app.admission import admit
+from rankscope.app.door.admission import admit
 from rankscope.app.settings import WebSettings
 from rankscope.models.reading import ConfigError
 from rankscope.storage.accounts import add_account, list_accounts, verify_password

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from rankscope.app import private_valkey
-from rankscope.app.admission import admit, read_web_settings
-from rankscope.app.child import Child, end_leftover
-from rankscope.app.home_lock import HomeLock
-from rankscope.app.ports import check_free
+from rankscope.app.door.admission import admit, read_web_settings
 from rankscope.app.store import open_store
+from rankscope.app.up import private_valkey
+from rankscope.app.up.child import Child, end_leftover
+from rankscope.app.up.home_lock import HomeLock
+from rankscope.app.up.ports import check_free
 from rankscope.storage.database import open_database
 from rankscope.storage.errors import UnusableDatabaseError
 from rankscope.storage.queue import live_processes

@@ -1,6 +1,6 @@
 """How often somebody may try to sign in."""
 
-from rankscope.app.attempts import MAX_PER_ADDRESS, MAX_PER_NAME, WINDOW_S, Attempts
+from rankscope.app.door.attempts import MAX_PER_ADDRESS, MAX_PER_NAME, WINDOW_S, Attempts
 
 
 class Clock:

@@ -3,7 +3,7 @@
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
-from rankscope.app.origins import is_loopback
+from rankscope.app.door.origins import is_loopback
 from rankscope.app.settings import WebSettings
 from rankscope.models.reading import ConfigError
 from rankscope.storage.accounts import add_account, has_accounts

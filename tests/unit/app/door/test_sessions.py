@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from rankscope.app import sessions as module
-from rankscope.app.identity import Person
-from rankscope.app.sessions import LIFETIME_S, RENEW_AFTER_S, Sessions, signing_key
+from rankscope.app.door import sessions as module
+from rankscope.app.door.identity import Person
+from rankscope.app.door.sessions import LIFETIME_S, RENEW_AFTER_S, Sessions, signing_key
 from rankscope.storage.accounts import (
     add_account,
     find_account,
