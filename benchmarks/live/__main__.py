@@ -27,7 +27,7 @@ from sqlalchemy import Engine
 
 from benchmarks.live import browser as watching
 from benchmarks.live.speaker import add_run, begin, change, step_done
-from rankscope.app import private_valkey
+from rankscope.app.up import private_valkey
 from rankscope.storage import history
 from rankscope.storage.database import migrate, open_database
 from rankscope.storage.settings import Settings

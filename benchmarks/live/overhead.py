@@ -19,7 +19,7 @@ from rankscope.storage.stream import Stream
 from rankscope.tasks.batches import Collator
 from rankscope.tasks.build import assemble
 
-NUM_PAIRS = 3
+NUM_PAIRS = 16
 STEPS_PER_BLOCK = 40
 """Two seconds and more: several transactions, and dozens of round trips to Redis."""
 
