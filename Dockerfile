@@ -27,7 +27,9 @@ open('train.txt', 'w').write('\n'.join(extras['train']))" \
 
 FROM web-packages AS worker-packages
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-RUN pip install --constraint constraints.txt --requirement train.txt --extra-index-url "${TORCH_INDEX}"
+# torch from its index alone: beside PyPI, pip would quietly take the larger build from there.
+RUN pip install --constraint constraints.txt --no-deps --index-url "${TORCH_INDEX}" torch \
+ && pip install --constraint constraints.txt --requirement train.txt
 
 FROM base AS wheel
 WORKDIR /build

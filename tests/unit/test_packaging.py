@@ -61,3 +61,23 @@ def test_training_without_torch_is_refused_in_one_line_before_a_run_exists(tmp_p
     assert "no torch" in line
     assert "pip install 'rankscope[train]'" in line
     assert not list(tmp_path.iterdir())
+
+
+def test_everything_that_is_not_python_goes_into_the_wheel() -> None:
+    """Files of the pages lie in folders of folders, which a pattern may miss."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    patterns = settings["tool"]["setuptools"]["package-data"]
+    packed = {
+        file
+        for package, globs in patterns.items()
+        for pattern in globs
+        for file in (ROOT / package.replace(".", "/")).glob(pattern)
+    }
+    folders = ("app", "models", "storage", "tasks", "configs")
+    needed = {
+        file
+        for folder in folders
+        for file in (ROOT / "rankscope" / folder).rglob("*")
+        if file.is_file() and file.suffix not in (".py", ".pyc")
+    }
+    assert needed - packed == set()
