@@ -16,6 +16,7 @@ from rankscope.models.events import (
     EvaluationKind,
     EvaluationPart,
     Event,
+    LogLine,
     ParamsSampled,
     RanksChanged,
     Resumed,
@@ -27,6 +28,7 @@ from rankscope.tasks.build import Assembled, assemble, make_trainer
 from rankscope.tasks.callback import Request, RunCallback
 from rankscope.tasks.checkpoints import list_checkpoints, load_trained, read_checkpoint
 from rankscope.tasks.loop import RankTrainer, seed_everything
+from rankscope.tasks.narrating import line_of
 from rankscope.tasks.scoring import Score, exact_match, score
 
 log = structlog.get_logger()
@@ -143,6 +145,14 @@ class Training:
     def _emit(self, event: Event) -> None:
         self._step = event.step
         self._sink.emit(event)
+        line = line_of(event)
+        if line is not None:
+            self._tell(line)
+
+    def _tell(self, text: str) -> None:
+        """A line for people, in the log file and in the record."""
+        log.info(text, step=self._step)
+        self._sink.emit(LogLine(step=self._step, time=time.time(), level="info", text=text))
 
     def _train(self, trainer: RankTrainer, checkpoint: Path | None) -> None:
         if checkpoint and self._step >= self._config.training.steps:
@@ -215,8 +225,6 @@ class Training:
                 duration_s=duration_s,
             )
         )
-        accuracy = round(result.accuracy, 4)
-        log.info("scored", part=part, when=when, step=self._step, accuracy=accuracy)
 
     @property
     def step(self) -> int:
@@ -229,7 +237,7 @@ class Training:
         return self._assembled
 
     def _say(self, status: RunStatus, reason: str) -> None:
-        log.info(status, reason=reason, step=self._step)
+        self._tell(f"{status}: {reason}")
         self._emit_status(status, reason)
 
     def _emit_status(self, status: RunStatus, reason: str) -> None:
