@@ -16,8 +16,8 @@ WATCH = """
   window.painted = [];
   let last = '';
   const look = () => {
-    const heading = document.querySelector('.run-map .plot-head, .gtitle');
-    const step = Number(/step (\\d+)/.exec(heading?.textContent ?? '')?.[1] ?? 0);
+    const heading = document.querySelector('.run-map h2, .gtitle')?.textContent ?? '';
+    const step = Number(heading.replace(/[^0-9]/g, ''));
     const rank = Number(document.querySelector(cell)?.textContent ?? 0);
     if (last === `${step} ${rank}`) return;
     last = `${step} ${rank}`;
@@ -33,9 +33,10 @@ WATCH = """
 OPENED = """
 window.openedMs = null;
 const look = () => {
-  const heading = document.querySelector('.run-map .plot-head')?.textContent ?? '';
+  const heading = document.querySelector('.run-map h2')?.textContent ?? '';
   const line = document.querySelector('.run-curve .scatterlayer path.js-line')?.getAttribute('d');
-  if (heading.includes('step 100000') && line) window.openedMs ??= performance.now();
+  const isThere = heading.replace(/[^0-9]/g, '') === '100000' && line;
+  if (isThere) window.openedMs ??= performance.now();
   else requestAnimationFrame(look);
 };
 requestAnimationFrame(look);
@@ -60,7 +61,7 @@ def watch(page: Page, address: str, cell: str) -> None:
     """Open a page that shows the map and note from now on what it paints when."""
     page.set_default_timeout(PATIENCE_MS)
     page.goto(address, wait_until="commit")
-    page.wait_for_selector(".run-map .plot-head:has-text('step'), .gtitle", state="attached")
+    page.wait_for_selector(".run-map h2:has-text('step'), .gtitle", state="attached")
     page.evaluate(WATCH, cell)
 
 
