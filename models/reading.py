@@ -15,15 +15,23 @@ MAX_TEXT_LENGTH = 65_536
 
 
 _RULES = {
-    "int_parsing": "input should be a whole number",
-    "int_parsing_size": "input should be a whole number of less than 4,300 digits",
-    "int_from_float": "input should be a whole number",
-    "int_type": "input should be a whole number",
-    "float_parsing": "input should be a number",
-    "float_type": "input should be a number",
-    "too_short": "input should have at least one item",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a whole number of less than 4,300 digits",
+    "int_from_float": "must be a whole number",
+    "int_type": "must be a whole number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "too_short": "must have at least one item",
 }
 """What pydantic says in the words of a programmer, by the type of its error."""
+_BOUNDS = {
+    "greater_than": ("above", "gt", "raise it"),
+    "greater_than_equal": ("at least", "ge", "raise it"),
+    "less_than": ("below", "lt", "lower it"),
+    "less_than_equal": ("at most", "le", "lower it"),
+}
+"""Rule, name of the bound in pydantic's context, and remedy."""
 
 
 class Problem(NamedTuple):
@@ -169,23 +177,32 @@ def _explain(error: dict[str, Any], raw: dict[str, Any], *, within: str = "") ->
     value, kind, context = error["input"], error["type"], error.get("ctx", {})
     shown = json.dumps(value, default=str)
     shown = shown if len(shown) <= 80 else shown[:77] + "..."
-    if kind == "extra_forbidden":
-        return f"{where} is not a known key, got {shown}; remove it or correct its spelling"
-    if kind == "missing":
-        return f"{where} is required and missing; add it"
-    if kind == "union_tag_invalid":
-        key = context["discriminator"].strip("'")
-        return (
-            f"{where}.{key} must be one of {context['expected_tags']}, "
-            f"got {context['tag']!r}; choose one"
-        )
-    if kind == "union_tag_not_found":
-        key = context["discriminator"].strip("'")
-        return f"{where}.{key} is required and missing; add it"
-    if kind == "value_error":
-        return str(context["error"])
-    rule = _RULES.get(kind) or error["msg"][0].lower() + error["msg"][1:]
-    return f"{where}: {rule}, got {shown}; change it"
+    key = str(context.get("discriminator", "")).strip("'")
+    match kind:
+        case "extra_forbidden":
+            line = f"{where} is not a known key, got {shown}; remove it or correct its spelling"
+        case "missing":
+            line = f"{where} is required and missing; add it"
+        case "union_tag_not_found":
+            line = f"{where}.{key} is required and missing; add it"
+        case "union_tag_invalid":
+            expected, tag = context["expected_tags"], context["tag"]
+            line = f"{where}.{key} must be one of {expected}, got {tag!r}; choose one"
+        case "literal_error":
+            line = f"{where} must be {context['expected']}, got {shown}; change it"
+        case "value_error":
+            line = str(context["error"])
+        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
+            rule, bound, remedy = _BOUNDS[kind]
+            line = f"{where} must be {rule} {_number(context[bound])}, got {shown}; {remedy}"
+        case _:
+            rule = _RULES.get(kind) or f"does not fit: {error['msg'][0].lower()}{error['msg'][1:]}"
+            line = f"{where} {rule}, got {shown}; change it"
+    return line
+
+
+def _number(bound: float) -> str:
+    return f"{int(bound):,}" if bound == int(bound) else f"{bound:g}"
 
 
 def _keys_written(location: tuple[str | int, ...], raw: object) -> list[str]:

@@ -122,8 +122,7 @@ def fold(title: str, note: str) -> Iterator[None]:
     """A part that opens on demand; ``ui/new.js`` opens it, and also where a problem is inside."""
     head = (
         '<button type="button" class="fold-button" aria-expanded="false">'
-        f'<span>{escape(title)}</span><span class="muted">{escape(note)}</span>'
-        '<span class="fold-changed"></span></button>'
+        f'<span>{escape(title)}</span><span class="muted">{escape(note)}</span></button>'
     )
     with gr.Column(elem_classes=["fold"]):
         gr.HTML(head, apply_default_css=False, elem_classes=["fold-head"], js_on_load=None)

@@ -69,6 +69,11 @@ def curve_figure(
         color = SERIES[curve.color % len(SERIES)]
         for trace in _traces(name, curve, color, of):
             made.add_trace(trace)
+    if not any(curve.points for curve in drawn.values()):
+        made.update_yaxes(range=(0, 1), showticklabels=False)
+        made.add_annotation(
+            text="nothing recorded yet", xref="paper", yref="paper", x=0.5, y=0.5, showarrow=False
+        )
     return _plain(made)
 
 

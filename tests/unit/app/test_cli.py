@@ -52,9 +52,9 @@ def test_bad_input_is_one_line_on_stderr_and_exit_code_2(
 
 
 BAD_CONFIGS = [
-    ("optimizer.lr=0", "optimizer.lr: input should be greater than 0, got 0"),
-    ("optimizer.lr=1.5", "optimizer.lr: input should be less than or equal to 1, got 1.5"),
-    ("seed=4294967296", "seed: input should be less than or equal to 4294967295"),
+    ("optimizer.lr=0", "optimizer.lr must be above 0, got 0; raise it"),
+    ("optimizer.lr=1.5", "optimizer.lr must be at most 1, got 1.5; lower it"),
+    ("seed=4294967296", "seed must be at most 4,294,967,295"),
     ("lora.targets=gate", "lora.targets must match the last path component"),
     ("lora.targets='('", "lora.targets must be a regular expression, got '('"),
     ("budget={unit: params, value: 3}", "budget must pay for rank 1 on at least one module"),

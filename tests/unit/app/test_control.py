@@ -67,7 +67,7 @@ def test_a_live_run_is_asked_to_stop(call: Call, config: str, answer_of: Any) ->
         (["--seeds", "0"], "Invalid value for '--seeds'"),
         (["--seeds", "101"], "Invalid value for '--seeds'"),
         (["--priority", "10"], "Invalid value for '--priority'"),
-        (["--seeds", "2", "--set", "seed=4294967295"], "seed: input should be less than or equal"),
+        (["--seeds", "2", "--set", "seed=4294967295"], "seed must be at most"),
         (["--set", "lora.targets=zzz"], "lora.targets must match"),
     ],
 )

@@ -141,33 +141,33 @@ def test_every_scheduler_survives_json(scheduler: dict[str, Any]) -> None:
         ),
         (
             {"model": {"kind": "llava"}},
-            "model.kind: input should be 'embedded', got \"llava\"; change it",
+            "model.kind must be 'embedded', got \"llava\"; change it",
         ),
         ({"scheduler": {}}, "scheduler.kind is required and missing; add it"),
         ({"budget": {"unit": "params"}}, "budget.value is required and missing; add it"),
         (
             {"training": {"steps": "many"}},
-            'training.steps: input should be a whole number, got "many"; change it',
+            'training.steps must be a whole number, got "many"; change it',
         ),
         (
             {"scheduler": {"kind": "hydra", "probe_items": 1}},
-            "scheduler.probe_items: input should be greater than or equal to 2, got 1; change it",
+            "scheduler.probe_items must be at least 2, got 1; raise it",
         ),
         (
             {"optimizer": {"lr": 0}},
-            "optimizer.lr: input should be greater than 0, got 0; change it",
+            "optimizer.lr must be above 0, got 0; raise it",
         ),
         (
             {"optimizer": {"lr": 2}},
-            "optimizer.lr: input should be less than or equal to 1, got 2; change it",
+            "optimizer.lr must be at most 1, got 2; lower it",
         ),
         (
             {"seed": -1},
-            "seed: input should be greater than or equal to 0, got -1; change it",
+            "seed must be at least 0, got -1; raise it",
         ),
         (
             {"seed": 2**32},
-            "seed: input should be less than or equal to 4294967295, got 4294967296; change it",
+            "seed must be at most 4,294,967,295, got 4294967296; lower it",
         ),
         (
             {"lora": {"min_rank": 5, "max_rank": 4}},
@@ -188,7 +188,7 @@ def test_bad_values_are_refused_with_rule_value_and_remedy(
 
 def test_a_learning_rate_that_is_no_number_is_refused() -> None:
     message = refusal(DATA | {"optimizer": {"lr": float("nan")}})
-    assert message.startswith("optimizer.lr: input should be ")
+    assert message.startswith("optimizer.lr must be ")
     assert message.endswith("got NaN; change it")
 
 
@@ -198,7 +198,7 @@ def test_a_config_without_data_is_refused() -> None:
 
 def test_all_that_is_wrong_is_said_in_one_line() -> None:
     message = refusal({"seed": -1, "training": {"steps": 0}})
-    assert message.count("; change it") == 2
+    assert message.count("; raise it") == 2
     assert message.count("; add it") == 1
 
 
@@ -266,7 +266,7 @@ def test_a_scheduler_alone_is_read_and_refused_as_in_a_config() -> None:
     for kind, overrides, message in (
         ("hidra", None, r"^scheduler\.kind must be one of 'uniform', .* got 'hidra'; choose one$"),
         ("random", ["drow=2"], r"^scheduler\.drow is not a known key, got 2; remove it"),
-        ("random", ["draw=-1"], r"^scheduler\.draw: .* got -1; change it$"),
+        ("random", ["draw=-1"], r"^scheduler\.draw must .* got -1; raise it$"),
     ):
         with pytest.raises(ConfigError, match=message):
             parse_scheduler(kind, overrides)

@@ -40,7 +40,7 @@ def form(**changes: Value) -> dict[str, Value]:
 @pytest.mark.parametrize(
     ("changes", "key", "words"),
     [
-        ({"optimizer__lr": "5"}, "optimizer.lr", "less than or equal to 1, got 5"),
+        ({"optimizer__lr": "5"}, "optimizer.lr", "at most 1, got 5"),
         ({"training__steps": "abc"}, "training.steps", 'a whole number, got "abc"'),
         ({"tags": "a, a"}, "tags", "must be distinct"),
         ({"tags": f"a, {'b' * 61}"}, "tags", "at most 60 characters"),
