@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, or_, select
+from sqlalchemy import Connection, Row, and_, func, or_, select
 
 from rankscope.storage.tables import Metric
 
@@ -50,13 +50,20 @@ def _extremes(connection: Connection, run_id: str, span: int) -> dict[int, tuple
             func.min(Metric.loss).label("low"),
             func.max(Metric.loss).label("high"),
             func.max(Metric.grad_norm).label("steepest"),
+            func.min(Metric.grad_norm).label("flattest"),
+            func.min(Metric.step).label("first"),
         )
         .where(of_run)
         .group_by(number)
         .cte("extremes")
     )
-    least, most, steepest = extremes.c.low, extremes.c.high, extremes.c.steepest
-    is_extreme = or_(Metric.loss == least, Metric.loss == most, Metric.grad_norm == steepest)
+    of_span = extremes.c
+    # where nothing varies every step is an extreme: one of them will do
+    is_extreme = or_(
+        and_(of_span.low < of_span.high, Metric.loss.in_((of_span.low, of_span.high))),
+        and_(of_span.flattest < of_span.steepest, Metric.grad_norm == of_span.steepest),
+        and_(of_span.low == of_span.high, Metric.step == of_span.first),
+    )
     statement = (
         select(*_COLUMNS, *extremes.c)
         .join(extremes, number == extremes.c.number)

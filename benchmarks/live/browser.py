@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 PATIENCE_MS = 180_000
 """A machine that does much else may take long; only what is measured counts."""
@@ -97,9 +97,9 @@ def cell_delays_ms(said: Sequence[tuple[float, int]], seen: Painted) -> list[flo
     return delays
 
 
-def open_s(browser: Browser, address: str) -> float:
+def open_s(person: BrowserContext, address: str) -> float:
     """From the navigation to the painted map and loss curve of the long run."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page = person.new_page()
     page.add_init_script(OPENED)
     page.set_default_timeout(PATIENCE_MS)
     page.goto(address, wait_until="commit")
