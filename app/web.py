@@ -32,7 +32,7 @@ HEAD = f"""
 <script src="/ui/theme-first.js"></script>
 <link rel="icon" href="/ui/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/ui/base.css">
-<script src="{files.PLOTLY_ADDRESS}" defer></script>
+<script src="{files.PLOTLY_ADDRESS}" async></script>
 <script type="module" src="/ui/shell.js"></script>
 """
 

@@ -187,7 +187,7 @@ function tableBehind(state) {
   return details;
 }
 
-/** plotly.js comes with a deferred script that may still be on its way. */
+/** plotly.js is loaded beside everything else and may still be on its way. */
 async function plotlyIsLoaded() {
   while (!window.Plotly) await new Promise((resolve) => window.setTimeout(resolve, 20));
 }

@@ -14,7 +14,7 @@ from tests.helpers.stack import Stack
 _HAS_FAILED = pytest.StashKey[bool]()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as running:
         yield running

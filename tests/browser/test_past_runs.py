@@ -201,7 +201,7 @@ def test_a_past_run_shows_its_ranks_its_reason_and_its_step_by_permalink(
     shown = heading.inner_text()
     again = visits.page(page.url)
     expect(again.get_by_role("heading", name=shown)).to_be_visible()
-    again.get_by_role("button", name="Live").click()
+    again.get_by_role("button", name="End").click()
     expect(again).not_to_have_url(re.compile("step="))
 
 

@@ -154,7 +154,7 @@ def test_a_foreground_run_whose_whole_family_died_is_closed_by_the_next_command(
         (["optimizer.lr=0"], ["optimizer.lr", "above 0", "got 0"]),
         (["optimizer.lr=1.5"], ["optimizer.lr", "at most 1", "1.5"]),
         (["seed=-1"], ["seed", "at least 0", "-1"]),
-        (["seed=4294967296"], ["seed", "4294967295", "4294967296"]),
+        (["seed=4294967296"], ["seed", "4,294,967,295", "4294967296"]),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else None,
 )

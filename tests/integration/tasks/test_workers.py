@@ -92,7 +92,7 @@ def test_a_worker_that_must_not_leave_trainers_gives_their_runs_back_to_the_queu
     assert farm.wait_for(run_id, "done").attempt == 2
     farm.assert_complete(run_id)
     log = (farm.settings.runs_dir / run_id / "log.txt").read_text()
-    assert log.count("reason='scoring test (before)'") == 1, "it began again from the start"
+    assert log.count("running: scoring test (before)") == 1, "it began again from the start"
 
 
 def test_a_stopped_run_goes_on_when_it_is_resumed(farm: Farm) -> None:
