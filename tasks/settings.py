@@ -24,7 +24,7 @@ class WorkerSettings(BaseSettings):
         120, gt=0, description="The same until its first word; torch imports slowly."
     )
     poll_s: float = Field(1, gt=0, description="Between looks at the queue without a message.")
-    beat_s: float = Field(2, gt=0, description="Between heartbeats.")
+    beat_s: float = Field(1, gt=0, description="Between heartbeats.")
     reap_s: float = Field(1.5, gt=0, description="Between looks for expired leases.")
     stop_grace_s: float = Field(
         20, gt=0, description="A training process that ignores a stop for longer is ended."

@@ -12,6 +12,8 @@ const MENU = [
   ['Workers', '/workers'],
 ];
 const STATUS_S = 2;
+/** Workers report every second, and what is shown of it is at most 1.5 s old. */
+const SILENT_S = 3;
 /** Says a banner once to screen readers, though its count of seconds goes on. */
 const spoken = h('div', { class: 'visually-hidden', role: 'status', 'aria-live': 'polite', 'aria-label': 'State of the server' });
 
@@ -110,6 +112,8 @@ function wrongs(status) {
   }
   if (status.workers && status.workers.alive === 0) {
     found.push(['warning', '', 'No worker is running; queued runs wait. Start one with: rankscope worker']);
+  } else if (status.workers?.youngest_seen_s > SILENT_S) {
+    found.push(['warning', '', `No worker reports (the last one ${Math.round(status.workers.youngest_seen_s)} s ago); queued runs may have to wait.`]);
   }
   return found;
 }

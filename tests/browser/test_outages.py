@@ -99,3 +99,16 @@ def test_a_stopped_worker_shows_and_one_that_starts_heals_it(
     for page in pages:
         page.bring_to_front()
         expect(banner(page, "No worker is running")).to_be_hidden(timeout=HEALED_WITHIN_MS)
+
+
+def test_a_killed_worker_shows_though_it_could_not_say_so(stack: Stack, pages: list[Page]) -> None:
+    stack.kill("worker")
+    for page in pages:
+        page.bring_to_front()
+        expect(banner(page, "No worker (reports|is running)")).to_be_visible(
+            timeout=SHOWN_WITHIN_MS
+        )
+    stack.start_worker()
+    for page in pages:
+        page.bring_to_front()
+        expect(banner(page, "No worker")).to_be_hidden(timeout=HEALED_WITHIN_MS)

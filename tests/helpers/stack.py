@@ -122,6 +122,12 @@ class Stack:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
+    def kill(self, name: str) -> None:
+        """End a process that can say nothing about it any more."""
+        process = self._processes.pop(name)
+        process.kill()
+        process.wait()
+
     def get(self, path: str, cookie: str = "") -> tuple[int, Any]:
         """Status and JSON of an answer; 0 where nobody answers."""
         request = urllib.request.Request(self.url + path, headers={"Cookie": cookie})  # noqa: S310
