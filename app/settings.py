@@ -3,20 +3,21 @@
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from rankscope.app.door.origins import is_loopback
+from rankscope.storage.environment import EnvironmentSettings
 
 MIN_SECRET_LENGTH = 32
 
 
-class WebSettings(BaseSettings):
+class WebSettings(EnvironmentSettings):
     """How this web process is reached and what signs its cookies: ``RANKSCOPE_...``.
 
     Its text form hides what is secret.
     """
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_prefix="rankscope_")
+    model_config = SettingsConfigDict(env_prefix="rankscope_")
 
     public_url: str | None = Field(
         None,
@@ -65,19 +66,6 @@ class WebSettings(BaseSettings):
                 f"{len(secret.get_secret_value())}; make one: openssl rand -hex 32"
             )
         return secret
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only arguments and the environment."""
-        del settings_cls, dotenv_settings, file_secret_settings
-        return init_settings, env_settings
 
     def is_open(self, host: str) -> bool:
         """Whether nobody needs to sign in while there are no accounts: only we can come in."""

@@ -3,20 +3,18 @@
 from pathlib import Path
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from rankscope.storage import redis_address
 from rankscope.storage.database import safe_url
+from rankscope.storage.environment import EnvironmentSettings
 
 
-class Settings(BaseSettings):
+class Settings(EnvironmentSettings):
     """Where things are: ``RANKSCOPE_HOME``, ``DATABASE_URL`` and ``REDIS_URL``.
 
     Its text form hides the two addresses, which may hold passwords; show ``safe_url`` and
     ``safe_redis_url`` instead.
     """
-
-    model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     rankscope_home: Path = Field(
         default_factory=lambda: Path.home() / ".rankscope",
@@ -38,19 +36,6 @@ class Settings(BaseSettings):
     def _names_a_server(cls, url: str | None) -> str | None:
         # deployment files pass on an empty variable for one that is not set
         return redis_address.checked(url) if url else None
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only arguments and the environment: a stray ``.env`` never decides where runs are."""
-        del settings_cls, dotenv_settings, file_secret_settings
-        return init_settings, env_settings
 
     @property
     def runs_dir(self) -> Path:

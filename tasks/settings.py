@@ -3,13 +3,15 @@
 from typing import Literal
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from rankscope.storage.environment import EnvironmentSettings
 
 
-class WorkerSettings(BaseSettings):
+class WorkerSettings(EnvironmentSettings):
     """How patient workers are and what they do at shutdown: ``RANKSCOPE_LEASE_S`` and so on."""
 
-    model_config = SettingsConfigDict(env_prefix="RANKSCOPE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="RANKSCOPE_")
 
     on_shutdown: Literal["leave", "requeue"] = Field(
         "leave",
@@ -32,16 +34,3 @@ class WorkerSettings(BaseSettings):
     shutdown_grace_s: float = Field(
         30, gt=0, description="How long trainings may take to save when their worker ends."
     )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only arguments and the environment, as for ``storage.settings.Settings``."""
-        del settings_cls, dotenv_settings, file_secret_settings
-        return init_settings, env_settings
