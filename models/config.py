@@ -184,9 +184,14 @@ class EvaluationSettings(_Section):
     every_steps: int = Field(
         50, ge=1, title="Score every", description="Optimizer steps between scores on validation."
     )
-    validation_items: int = Field(256, ge=1, description="Validation items scored each time.")
+    validation_items: int = Field(
+        256, ge=0, description="Validation items scored each time; 0 scores none."
+    )
     test_items: int | None = Field(
-        None, ge=1, description="Test items scored before and after training; None takes all."
+        None, ge=0, description="Test items scored; 0 scores none, None takes all."
+    )
+    before: bool = Field(
+        True, description="Score the test before training, and the usual answer of each question."
     )
     shuffled_images: bool = Field(
         True, description="Score the test also with every picture replaced by another."

@@ -102,6 +102,9 @@ class Evaluated(_Event):
     accuracy: float = Field(ge=0, le=1)
     accuracy_by_skill: dict[str, float]
     correct: tuple[bool, ...] = Field(description="Per item, in the order of the part.")
+    loss: float | None = Field(
+        None, description="Mean over the same items (nats per answer token); of validation only."
+    )
     duration_s: float = Field(ge=0)
 
 

@@ -115,6 +115,7 @@ def _evaluation(event: Evaluated) -> Row:
         "accuracy_by_skill": {skill: _or_null(x) for skill, x in event.accuracy_by_skill.items()},
         "correct": pack_bits(event.correct),
         "num_items": len(event.correct),
+        "loss": _or_null(event.loss),
         "duration_s": event.duration_s,
     }
 

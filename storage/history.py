@@ -52,6 +52,7 @@ class PastEvaluation:
     accuracy: float
     accuracy_by_skill: dict[str, float]
     correct: npt.NDArray[np.bool_]
+    loss: float | None
     duration_s: float
 
 
@@ -147,6 +148,7 @@ def evaluations(engine: Engine, run_id: str) -> list[PastEvaluation]:
                 for skill, accuracy in row.accuracy_by_skill.items()
             },
             correct=unpack_bits(row.correct, row.num_items),
+            loss=row.loss,
             duration_s=row.duration_s,
         )
         for row in _rows(engine, statement)

@@ -224,6 +224,7 @@ class Evaluation(_Recorded, Base):
     accuracy_by_skill: Mapped[dict[str, float]] = mapped_column(JSON)
     correct: Mapped[bytes] = mapped_column(LargeBinary)
     num_items: Mapped[int]
+    loss: Mapped[float | None] = mapped_column(Double)
     duration_s: Mapped[float] = mapped_column(Double)
 
 

@@ -29,7 +29,7 @@ from rankscope.tasks.callback import Request, RunCallback
 from rankscope.tasks.checkpoints import list_checkpoints, load_trained, read_checkpoint
 from rankscope.tasks.loop import RankTrainer, seed_everything
 from rankscope.tasks.narrating import line_of
-from rankscope.tasks.scoring import Score, exact_match, score
+from rankscope.tasks.scoring import Score, exact_match, mean_loss, score
 
 log = structlog.get_logger()
 
@@ -108,7 +108,7 @@ class Training:
                     from_start=not checkpoints,
                 )
             )
-        if not is_scored_before or not checkpoints:
+        if config.evaluation.before and not (is_scored_before and checkpoints):
             self._score_before()
         if not checkpoints:
             self._tell_start()
@@ -119,10 +119,10 @@ class Training:
         if callback.was_stopped:
             return
         self._step = config.training.steps
-        self._score("test", "after", self._test_part())
-        if config.evaluation.shuffled_images:
-            part = self._test_part().shuffled_images(config.seed)
-            self._score("test", "shuffled_images", part)
+        part = self._test_part()
+        self._score("test", "after", part)
+        if config.evaluation.shuffled_images and len(part):
+            self._score("test", "shuffled_images", part.shuffled_images(config.seed))
         self._ending = None  # too late: nothing is left to do
 
     def _tell_start(self) -> None:
@@ -181,6 +181,8 @@ class Training:
     def _score(
         self, part: EvaluationPart, when: EvaluationKind, items: VqaPart, *, quiet: bool = False
     ) -> None:
+        if not len(items):
+            return
         what = f"scoring {part} ({when.replace('_', ' ')})"
         if not quiet:
             self._say("running", what)
@@ -194,24 +196,30 @@ class Training:
                 self._emit_status("running", done)
 
         started_s = time.perf_counter()
-        result = exact_match(
-            self._built.tuning.model,
-            self._built.vlm,
-            items,
-            batch_size=self._config.evaluation.batch_size,
-            on_items=tell,
-        )
-        self._tell_score(part, when, result, time.perf_counter() - started_s)
+        model, vlm = self._built.tuning.model, self._built.vlm
+        batch_size = self._config.evaluation.batch_size
+        result = exact_match(model, vlm, items, batch_size=batch_size, on_items=tell)
+        loss = None
+        if part == "validation":
+            loss = mean_loss(model, vlm, items, batch_size=batch_size)
+        self._tell_score(part, when, result, time.perf_counter() - started_s, loss)
 
     def _score_before(self) -> None:
         """What the model, and what no model at all, would answer on the test."""
         part = self._test_part()
+        if not len(part):
+            return
         self._score("test", "before", part)
         usual = self._built.splits.question_only_answers(part.questions)
         self._tell_score("test", "question_only", score(usual, part), duration_s=0.0)
 
     def _tell_score(
-        self, part: EvaluationPart, when: EvaluationKind, result: Score, duration_s: float
+        self,
+        part: EvaluationPart,
+        when: EvaluationKind,
+        result: Score,
+        duration_s: float,
+        loss: float | None = None,
     ) -> None:
         self._emit(
             Evaluated(
@@ -222,6 +230,7 @@ class Training:
                 accuracy=result.accuracy,
                 accuracy_by_skill=result.accuracy_by_skill,
                 correct=tuple(result.correct_N.tolist()),
+                loss=loss,
                 duration_s=duration_s,
             )
         )

@@ -1,12 +1,13 @@
 """From a run's configuration to everything its training needs."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import torch
 
 from rankscope.models.config import RunConfig
-from rankscope.models.data.contract import VqaSplits
+from rankscope.models.data.contract import VqaDataset, VqaSplits
 from rankscope.models.full_tuning import FullTuning
 from rankscope.models.inventory import Inventory
 from rankscope.models.lora.adalora import AdaLoraTuning
@@ -51,7 +52,7 @@ def assemble(config: RunConfig, emit: Emit) -> Assembled:
     vlm = load_vlm(config.model, device)
     inventory = find_modules(vlm.model, config.lora.targets, config.lora.parts)
     budget = config.budget.params(inventory)
-    splits = config.data.load(vlm.processor.image_size_px)
+    splits = _splits(config.data, vlm.processor.image_size_px)
     tuning = _tuning(config, vlm, inventory, budget)
     other = _train_projector(tuning) if config.training.train_projector else 0
     steering = None
@@ -89,6 +90,12 @@ def make_trainer(
     )
     callback.watch(trainer)
     return trainer
+
+
+@lru_cache(maxsize=8)
+def _splits(data: VqaDataset, image_size_px: int) -> VqaSplits:
+    """Many runs in one process draw or read their pictures once."""
+    return data.load(image_size_px)
 
 
 def _tuning(config: RunConfig, vlm: LoadedVlm, inventory: Inventory, budget: int) -> Tuning:

@@ -89,6 +89,27 @@ def exact_match(
     return score(answers, part)
 
 
+def mean_loss(model: Model, vlm: LoadedVlm, part: VqaPart, *, batch_size: int) -> float:
+    """Mean of :func:`item_losses` over a part, the model in evaluation mode meanwhile."""
+    was_training = model.training
+    model.eval()
+    losses = []
+    try:
+        for start in range(0, len(part), batch_size):
+            ids = range(start, min(start + batch_size, len(part)))
+            batch = vlm.processor.training_batch(
+                part.images_of(ids),
+                [part.questions[i] for i in ids],
+                [part.answers[i] for i in ids],
+            )
+            with torch.no_grad():
+                on_device = {key: value.to(vlm.device) for key, value in batch.items()}
+                losses.append(item_losses(model, on_device))
+    finally:
+        model.train(was_training)
+    return float(torch.cat(losses).double().mean())
+
+
 def item_losses(model: Model, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     """Mean cross-entropy (nats) over the answer tokens of every item, shape (B,)."""
     labels_BT = batch["labels"][:, 1:]

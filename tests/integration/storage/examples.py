@@ -108,6 +108,7 @@ def evaluated(
         accuracy=sum(correct) / len(correct),
         accuracy_by_skill={"shape": 1.0, "colour": 0.5},
         correct=tuple(correct),
+        loss=0.25,
         duration_s=0.5,
     )
 

@@ -77,6 +77,7 @@ def test_everything_a_run_says_is_read_back_as_it_was_said(engine: Engine) -> No
     [evaluation] = history.evaluations(engine, run_id)
     assert np.array_equal(evaluation.correct, correct)
     assert evaluation.accuracy_by_skill == {"shape": 1.0, "colour": 0.5}
+    assert evaluation.loss == 0.25
     assert history.log_lines(engine, run_id)["text"].tolist() == ["a\N{REPLACEMENT CHARACTER}b"]
     run = get_run(engine, run_id)
     assert (run.status, run.status_reason, run.step) == ("running", "training", 2)

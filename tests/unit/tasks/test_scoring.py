@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from rankscope.models.vlms.embedded.modeling import EmbeddedVlmForConditionalGeneration
 from rankscope.models.vlms.embedded.processing import generate_answers
 from rankscope.models.vlms.loading import LoadedVlm
-from rankscope.tasks.scoring import exact_match, item_losses
+from rankscope.tasks.scoring import exact_match, item_losses, mean_loss
 from tests.unit.tasks import tiny
 
 
@@ -130,3 +130,14 @@ def test_item_losses_of_a_batch_are_the_models_own_loss_of_each_item_alone() -> 
         )
         alone.append(float(vlm.model(**one).loss))
     assert item_losses(vlm.model, batch).tolist() == pytest.approx(alone, rel=1e-5)
+
+
+def test_the_mean_loss_of_a_part_is_that_of_its_items_whatever_the_batch() -> None:
+    vlm, part = loaded(), tiny.part(5)
+    batch = vlm.processor.training_batch(
+        part.images_of(range(5)), list(part.questions), list(part.answers)
+    )
+    expected = float(item_losses(vlm.model, batch).mean())
+    vlm.model.train()
+    assert mean_loss(vlm.model, vlm, part, batch_size=2) == pytest.approx(expected, rel=1e-5)
+    assert vlm.model.training
