@@ -9,11 +9,14 @@ from dataclasses import dataclass
 import torch
 
 from rankscope.models.data.contract import VqaPart
+from rankscope.models.lora.credit import adapter_credit
 from rankscope.models.lora.elastic import ElasticLora
 from rankscope.models.lora.probe import gradient_energy
 from rankscope.models.schedulers.contract import (
     GradientEnergy,
     GradientEnergyResult,
+    HeldOutCredit,
+    HeldOutCreditResult,
     KnockOut,
     KnockOutResult,
     Measure,
@@ -78,6 +81,8 @@ class Measurer:
             case GradientEnergy():
                 # A backward pass costs about two forward passes.
                 return self._gradient_energy(num_items), 3 * num_items
+            case HeldOutCredit():
+                return self._held_out_credit(num_items), 3 * num_items
 
     def _knock_out(self, request: KnockOut, num_items: int) -> KnockOutResult:
         on_B = self._losses(num_items)
@@ -93,6 +98,18 @@ class Measurer:
         names = [module.name for module in self._elastic.inventory.modules]
         batches = list(self._batches(num_items))
         return GradientEnergyResult(energy=gradient_energy(self._elastic, names, batches))
+
+    def _held_out_credit(self, num_items: int) -> HeldOutCreditResult:
+        credit_BM, losses_B = adapter_credit(self._elastic, self._batches(num_items), item_losses)
+        names = list(self._elastic.ranks())
+        by_module = list(zip(names, credit_BM.T, strict=True))
+        return HeldOutCreditResult(
+            loss=float(losses_B.mean()),
+            loss_se=_standard_error(losses_B),
+            credit={name: float(credit_B.mean()) for name, credit_B in by_module},
+            credit_se={name: _standard_error(credit_B) for name, credit_B in by_module},
+            fisher={name: float(credit_B.square().mean()) for name, credit_B in by_module},
+        )
 
     def _losses(self, num_items: int) -> torch.Tensor:
         with torch.no_grad():

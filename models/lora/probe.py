@@ -4,16 +4,13 @@ Shapes: N items of a batch, T tokens, O outputs (d_out), I inputs (d_in).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from rankscope.models.lora.elastic import ElasticLora
-
-Batch = Mapping[str, Tensor]
+from rankscope.models.lora.tape import Batch, num_items_of, taped
 
 
 def gradient_energy(
@@ -55,7 +52,7 @@ def gradient_energy(
     if not batches:
         raise ValueError("gradient energy needs at least one batch, got none; give probe items")
     module, linears = _base_linears(model, names)
-    num_items = sum(_num_items(batch) for batch in batches)
+    num_items = sum(num_items_of(batch) for batch in batches)
     was_training = module.training
     energy: dict[str, float] = {}
     try:
@@ -102,26 +99,6 @@ class _GradientSums:
         return float(weight_O @ (self._sum_OI.double().square() / total) @ weight_I) / num_items
 
 
-class _Tape:
-    """Inputs and outputs of linears as one forward pass goes by."""
-
-    def __init__(self) -> None:
-        self.inputs: dict[str, list[Tensor]] = {}
-        self.outputs: dict[str, list[Tensor]] = {}
-
-    def record(self, name: str, linear: nn.Linear) -> RemovableHandle:
-        """Record every call of a linear under a name until the handle is removed."""
-
-        def keep(_: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
-            # Below the first trainable tensor outputs need no gradient by themselves.
-            watched = output if output.requires_grad else output.detach().requires_grad_()
-            self.inputs.setdefault(name, []).append(args[0].detach())
-            self.outputs.setdefault(name, []).append(watched)
-            return watched
-
-        return linear.register_forward_hook(keep)
-
-
 def _add_batch(
     module: nn.Module,
     group: Mapping[str, nn.Linear],
@@ -129,36 +106,9 @@ def _add_batch(
     batch: Batch,
 ) -> None:
     """One forward and backward pass; the parameters' own gradients are not touched."""
-    num_items = _num_items(batch)
-    tape = _Tape()
-    with ExitStack() as hooks, torch.enable_grad():
-        for name, linear in group.items():
-            hooks.enter_context(tape.record(name, linear))
-        loss: Tensor = module(**batch).loss
-        outputs = [output for name in tape.outputs for output in tape.outputs[name]]
-        deltas = iter(torch.autograd.grad(loss, outputs, allow_unused=True))
-    for name, inputs in tape.inputs.items():
-        calls = [(next(deltas), x) for x in inputs]
-        used = [(d, x) for d, x in calls if d is not None]
-        if used:
-            delta_NTO = torch.cat([_by_item(name, d, num_items) for d, _ in used], dim=1)
-            input_NTI = torch.cat([_by_item(name, x, num_items) for _, x in used], dim=1)
-            # A mean over the batch divides every item's gradient by its size.
-            sums[name].add(delta_NTO * num_items, input_NTI)
-
-
-def _num_items(batch: Batch) -> int:
-    return next(iter(batch.values())).shape[0]
-
-
-def _by_item(name: str, rows: Tensor, num_items: int) -> Tensor:
-    """Deal rows (items outermost) out to items: N x T x features."""
-    if rows.shape[0] % num_items:
-        raise ValueError(
-            f"{name} must see its batch's {num_items} items along the first axis, got "
-            f"{rows.shape[0]} rows; probe with batches of one item"
-        )
-    return rows.reshape(num_items, -1, rows.shape[-1])
+    for name, seen in taped(group, batch, lambda: cast("Tensor", module(**batch).loss)):
+        # A mean over the batch divides every item's gradient by its size.
+        sums[name].add(seen.delta_NTO * num_items_of(batch), seen.input_NTI)
 
 
 def _base_linears(

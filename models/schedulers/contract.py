@@ -81,7 +81,22 @@ class GradientEnergy(_Frozen):
     num_items: int = Field(ge=1)
 
 
-MeasurementRequest = Annotated[KnockOut | ProbeLoss | GradientEnergy, Field(discriminator="kind")]
+class HeldOutCredit(_Frozen):
+    """Ask by how much the probe loss would rise without each module's adapter, to first order.
+
+    With B the adapter's left factor, an item's credit is -(dL_i/dB . B), minus the derivative of
+    its loss with respect to a factor on the whole adapter: above 0 where the adapter lowers the
+    loss, exactly 0 at rank 0 and where B is still 0. To second order the rise without the adapter
+    is credit + fisher / 2. Costs one forward and backward pass over the items.
+    """
+
+    kind: Literal["held_out_credit"] = "held_out_credit"
+    num_items: int = Field(ge=1)
+
+
+MeasurementRequest = Annotated[
+    KnockOut | ProbeLoss | GradientEnergy | HeldOutCredit, Field(discriminator="kind")
+]
 
 
 class KnockOutResult(_Frozen):
@@ -108,8 +123,23 @@ class GradientEnergyResult(_Frozen):
     energy: dict[str, float]
 
 
+class HeldOutCreditResult(_Frozen):
+    """Per module, the mean of the items' exact credits, its standard error, and its curvature."""
+
+    kind: Literal["held_out_credit"] = "held_out_credit"
+    loss: float = Field(description="Mean probe loss (nats per item).")
+    loss_se: float
+    credit: dict[str, float] = Field(description="Nats per item; above 0: the adapter helps.")
+    credit_se: dict[str, float] = Field(description="Over items.")
+    fisher: dict[str, float] = Field(
+        description="Mean over items of their squared credits (nats squared): the empirical Fisher "
+        "estimate of the loss's curvature in a factor on the adapter."
+    )
+
+
 MeasurementResult = Annotated[
-    KnockOutResult | ProbeLossResult | GradientEnergyResult, Field(discriminator="kind")
+    KnockOutResult | ProbeLossResult | GradientEnergyResult | HeldOutCreditResult,
+    Field(discriminator="kind"),
 ]
 
 

@@ -12,6 +12,7 @@ from rankscope.models.schedulers.contract import (
     MAX_MEASURE_ROUNDS,
     Apply,
     GradientEnergyResult,
+    HeldOutCreditResult,
     Keep,
     KnockOut,
     KnockOutResult,
@@ -22,6 +23,9 @@ from rankscope.models.schedulers.contract import (
     RankPlanner,
     View,
 )
+
+_OF_ANY_SIZE = (GradientEnergyResult, HeldOutCreditResult)
+"""Answers about every module, which stand for the same question with more or fewer items."""
 
 
 class RecordedDecision(BaseModel):
@@ -140,7 +144,7 @@ def _recorded_answer(
                 rise={group: answer.rise[group] for group in request.groups},
                 rise_se={group: answer.rise_se[group] for group in request.groups},
             )
-        if isinstance(answer, GradientEnergyResult) and asked.kind == request.kind:
+        if isinstance(answer, _OF_ANY_SIZE) and asked.kind == request.kind:
             # A fixed number of probe items is the only difference there can be.
             return answer
     return None

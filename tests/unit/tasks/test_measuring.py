@@ -10,6 +10,8 @@ from rankscope.models.lora.probe import gradient_energy
 from rankscope.models.schedulers.contract import (
     GradientEnergy,
     GradientEnergyResult,
+    HeldOutCredit,
+    HeldOutCreditResult,
     KnockOut,
     KnockOutResult,
     Measure,
@@ -108,8 +110,36 @@ def test_gradient_energy_is_that_of_the_first_probe_items() -> None:
     assert all(parameter.grad is None for parameter in elastic.peft_model.parameters())
 
 
+def test_held_out_credit_is_that_of_every_item_alone_with_its_error() -> None:
+    vlm, probe = tiny.vlm(), tiny.part(8)
+    elastic = tiny.elastic_of(vlm, 2)
+    request = Measure(requests=(HeldOutCredit(num_items=8),))
+    result = Measurer(elastic, vlm, probe).answer(request).results[0]
+    assert isinstance(result, HeldOutCreditResult)
+    model, names = elastic.peft_model.eval(), list(elastic.ranks())
+    factors = [elastic.parameters_of(name)[1] for name in names]
+    rows = []
+    for item in range(8):
+        gradients = torch.autograd.grad(
+            model(**Collator(probe, vlm.processor)([item])).loss, factors
+        )
+        rows.append(
+            [-float((g * b.detach()).sum()) for g, b in zip(gradients, factors, strict=True)]
+        )
+    credit_IM = torch.tensor(rows, dtype=torch.float64)
+    for column, name in enumerate(names):
+        credit_I = credit_IM[:, column]
+        assert result.credit[name] == pytest.approx(float(credit_I.mean()), rel=1e-3, abs=1e-6)
+        assert result.credit_se[name] == pytest.approx(float(credit_I.std()) / 8**0.5, rel=1e-3)
+        assert result.fisher[name] == pytest.approx(float(credit_I.square().mean()), rel=1e-3)
+    losses_I = losses_one_by_one(elastic, vlm, probe, 8)
+    assert result.loss == pytest.approx(float(losses_I.mean()), rel=1e-5)
+    assert result.loss_se == pytest.approx(float(losses_I.std()) / 8**0.5, rel=1e-4)
+    assert all(parameter.grad is None for parameter in elastic.peft_model.parameters())
+
+
 def test_answers_come_in_the_order_asked_with_their_price() -> None:
-    """Knock-outs: (2 groups + 1) * 4 = 12 passes; loss: 3; gradients: 3 * 2 = 6; together 21."""
+    """Knock-outs: (2 groups + 1) * 4 = 12; loss: 3; gradients: 3 * 2 = 6; credit: 3 * 3 = 9."""
     vlm = tiny.vlm()
     measurer = Measurer(tiny.elastic_of(vlm, 1), vlm, tiny.part(8))
     answer = measurer.answer(
@@ -118,6 +148,7 @@ def test_answers_come_in_the_order_asked_with_their_price() -> None:
                 ProbeLoss(num_items=3),
                 KnockOut(groups=GROUPS, num_items=4),
                 GradientEnergy(num_items=2),
+                HeldOutCredit(num_items=3),
             )
         )
     )
@@ -125,8 +156,9 @@ def test_answers_come_in_the_order_asked_with_their_price() -> None:
         "probe_loss",
         "knock_out",
         "gradient_energy",
+        "held_out_credit",
     ]
-    assert answer.cost_items == 21
+    assert answer.cost_items == 30
     assert answer.cost_s > 0
 
 
@@ -153,6 +185,7 @@ def test_more_probe_items_than_there_are_is_refused() -> None:
         ProbeLoss(num_items=5),
         KnockOut(groups=GROUPS, num_items=5),
         GradientEnergy(num_items=5),
+        HeldOutCredit(num_items=5),
     ):
         with pytest.raises(
             ValueError, match="at most the 4 probe items, got 5; lower its number of probe items"

@@ -16,6 +16,7 @@ from rankscope.models.schedulers import PLANNERS, AnyScheduler
 from rankscope.models.schedulers.contract import (
     Apply,
     GradientEnergyResult,
+    HeldOutCreditResult,
     Keep,
     KnockOut,
     KnockOutResult,
@@ -89,6 +90,16 @@ def answers(seed: int) -> Callable[[View, MeasurementRequest], MeasurementResult
             names = sorted(m.name for m in view.modules)
             energy = {name: float(spread * rng.random()) for name in names}
             return GradientEnergyResult(energy=energy)
+        if request.kind == "held_out_credit":
+            names = sorted(m.name for m in view.modules)
+            credit = {name: float(spread * rng.normal()) for name in names}
+            return HeldOutCreditResult(
+                loss=float(3 * rng.random()),
+                loss_se=0.1,
+                credit=credit,
+                credit_se={name: float(abs(rng.normal()) / 100) for name in names},
+                fisher={name: value**2 for name, value in credit.items()},
+            )
         return ProbeLossResult(loss=float(rng.random()), loss_se=0.1)
 
     return answer

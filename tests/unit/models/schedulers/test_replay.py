@@ -12,6 +12,8 @@ from rankscope.models.schedulers.contract import (
     Decision,
     GradientEnergy,
     GradientEnergyResult,
+    HeldOutCredit,
+    HeldOutCreditResult,
     Keep,
     KnockOut,
     KnockOutResult,
@@ -47,6 +49,15 @@ def answer(view: View, request: MeasurementRequest) -> MeasurementResult:
         return KnockOutResult(loss=1.5, rise=rises, rise_se=dict.fromkeys(rises, 0.01))
     if isinstance(request, GradientEnergy):
         return GradientEnergyResult(energy={m.name: 1.0 + m.layer for m in view.modules})
+    if isinstance(request, HeldOutCredit):
+        credit = {m.name: (m.layer - 1) / 100 for m in view.modules}
+        return HeldOutCreditResult(
+            loss=1.5,
+            loss_se=0.1,
+            credit=credit,
+            credit_se=dict.fromkeys(credit, 0.01),
+            fisher={name: value**2 for name, value in credit.items()},
+        )
     return ProbeLossResult(loss=1.5, loss_se=0.1)
 
 
@@ -197,6 +208,16 @@ def test_part_of_a_recorded_knock_out_is_answered_from_it(embedded: Modules) -> 
     other = KnockOut(groups={"b": (names[1],)}, num_items=8)
     (one,) = replay(AsksFor(request=other), recorded)
     assert (one.decision, one.not_recorded) == (None, ("knock_out",))
+
+
+def test_credit_measured_with_another_number_of_items_is_an_answer(embedded: Modules) -> None:
+    view = one_view(embedded, 0)
+    result = answer(view, HeldOutCredit(num_items=96))
+    recorded = [
+        RecordedDecision(view=view, measured=((HeldOutCredit(num_items=96), result),)),
+    ]
+    (one,) = replay(AsksFor(request=HeldOutCredit(num_items=32)), recorded)
+    assert one.decision == Keep(reason=result.model_dump_json())
 
 
 def test_gradient_on_the_record_of_a_run_without_gradients_keeps_the_start(
