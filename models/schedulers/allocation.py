@@ -43,6 +43,11 @@ def bounds_of(modules: Sequence[ModuleState]) -> tuple[IntArray, IntArray]:
     return np.array(low_M, dtype=np.int64), np.array(high_M, dtype=np.int64)
 
 
+def multiple_of(modules: Sequence[ModuleState]) -> int:
+    """What every rank is a multiple of; the run's, so all modules have the same."""
+    return modules[0].multiple if modules else 1
+
+
 def log_gains(utilities_M: FloatArray, max_ranks_M: IntArray) -> FloatArray:
     """gains_MR of the utility u * log(1 + r): concave, and linear in what a module is worth."""
     ranks_R = np.arange(int(max_ranks_M.max(initial=0)), dtype=np.float64)
@@ -97,43 +102,45 @@ def allocate(
 def uniform_ranks(modules: Sequence[ModuleState], budget: int) -> dict[str, int]:
     """The largest equal rank that fits, clipped to each module's bounds; pinned ones keep theirs.
 
-    The leftover buys single ranks, spread over the model by error diffusion: walking the modules in
-    order, one gets one more when its share of the leftover, carried along, covers its cost. Handing
-    them out from the front would give every extra rank to the early layers, where they helped least
-    (RANK_SPIKE.md section 2). What is left then goes, in order, to whatever still fits.
+    Ranks go up by the modules' ``multiple``. The leftover buys single steps, spread over the model
+    by error diffusion: walking the modules in order, one gets one more when its share of the
+    leftover, carried along, covers its cost. Handing them out from the front would give every extra
+    rank to the early layers, where they helped least (RANK_SPIKE.md section 2). What is left then
+    goes, in order, to whatever still fits.
 
     Raises:
         ValueError: If the minimum and pinned ranks alone exceed the budget.
     """
     ordered = in_order(modules)
+    multiple = multiple_of(ordered)
     costs_M = costs_of(ordered)
     low_M, high_M = bounds_of(ordered)
     check_bounds(costs_M, budget, low_M, high_M)
 
-    def clipped(rank: int) -> IntArray:
-        ranks_M: IntArray = np.clip(rank, low_M, high_M)
+    def clipped(num_steps: int) -> IntArray:
+        ranks_M: IntArray = np.clip(num_steps * multiple, low_M, high_M)
         return ranks_M
 
-    rank, above = 0, int(high_M.max(initial=0)) + 1
-    while above - rank > 1:
-        middle = (rank + above) // 2
-        rank, above = (middle, above) if costs_M @ clipped(middle) <= budget else (rank, middle)
-    ranks_M = clipped(rank)
-    rises_M = clipped(rank + 1) - ranks_M
-    wanted = int(costs_M @ rises_M)
+    steps, above = 0, int(high_M.max(initial=0)) // multiple + 1
+    while above - steps > 1:
+        middle = (steps + above) // 2
+        steps, above = (middle, above) if costs_M @ clipped(middle) <= budget else (steps, middle)
+    ranks_M = clipped(steps)
+    rises_M = clipped(steps + 1) - ranks_M
+    prices_M = costs_M * rises_M
     left = budget - int(costs_M @ ranks_M)
-    # All rises together exceed the leftover, or ``rank`` would be larger: shares stay within it.
-    shares_M = np.cumsum(costs_M * rises_M) * left // max(wanted, 1)
+    # All rises together exceed the leftover, or ``steps`` would be larger: shares stay within it.
+    shares_M = np.cumsum(prices_M) * left // max(int(prices_M.sum()), 1)
     spent = 0
     for row in np.flatnonzero(rises_M):
-        if spent + costs_M[row] <= shares_M[row]:
-            ranks_M[row] += 1
+        if spent + prices_M[row] <= shares_M[row]:
+            ranks_M[row] += rises_M[row]
             rises_M[row] = 0
-            spent += int(costs_M[row])
+            spent += int(prices_M[row])
     for row in np.flatnonzero(rises_M):
-        if spent + costs_M[row] <= left:
-            ranks_M[row] += 1
-            spent += int(costs_M[row])
+        if spent + prices_M[row] <= left:
+            ranks_M[row] += rises_M[row]
+            spent += int(prices_M[row])
     return {m.name: int(r) for m, r in zip(ordered, ranks_M, strict=True)}
 
 

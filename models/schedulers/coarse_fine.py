@@ -11,7 +11,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from rankscope.models.inventory import FloatArray, IntArray, Part
-from rankscope.models.schedulers.allocation import allocate, bounds_of, costs_of, log_gains
+from rankscope.models.schedulers.allocation import (
+    allocate,
+    bounds_of,
+    costs_of,
+    log_gains,
+    multiple_of,
+)
 from rankscope.models.schedulers.contract import ModuleState
 
 
@@ -47,7 +53,10 @@ def coarse_fine(
     costs_M = costs_of(modules)
     low_M, high_M = bounds_of(modules)
     gains_MR = log_gains(utilities_M, high_M)
-    flat_M = allocate(gains_MR, costs_M, budget, min_ranks_M=low_M, max_ranks_M=high_M)
+    multiple = multiple_of(modules)
+    flat_M = allocate(
+        gains_MR, costs_M, budget, min_ranks_M=low_M, max_ranks_M=high_M, multiple=multiple
+    )
     layers = list(dict.fromkeys((m.part, m.layer) for m in modules))
     inside_LM = np.array([[(m.part, m.layer) == layer for m in modules] for layer in layers])
     pull_L = np.array([pull[layer] for layer in layers])
@@ -68,8 +77,11 @@ def coarse_fine(
             int(layer_budget),
             min_ranks_M=low_M[rows],
             max_ranks_M=high_M[rows],
+            multiple=multiple,
         )
-    return allocate(gains_MR, costs_M, budget, min_ranks_M=fine_M, max_ranks_M=high_M)
+    return allocate(
+        gains_MR, costs_M, budget, min_ranks_M=fine_M, max_ranks_M=high_M, multiple=multiple
+    )
 
 
 def moved_params(costs_M: IntArray, old_M: IntArray, new_M: IntArray) -> float:
@@ -85,24 +97,30 @@ def step_towards(
     costs_M: IntArray,
     budget: int,
     limit_params: float,
+    multiple: int = 1,
 ) -> IntArray:
     """Go from ``start_M`` towards ``target_M``, best rises and cheapest cuts first.
 
-    Each rise is made together with the cuts that make room for it, as long as the parameters moved
-    stay within ``limit_params``. Both ends must keep the budget, and so does every step.
+    Each rise by ``multiple`` ranks is made together with the cuts that make room for it, as long as
+    the parameters moved stay within ``limit_params``. Both ends must keep the budget and differ by
+    multiples, and so does every step.
     """
     gains_MR = log_gains(utilities_M, np.maximum(start_M, target_M)) / costs_M[:, None]
-    rises = [(m, r) for m in range(start_M.size) for r in range(start_M[m], target_M[m])]
-    cuts = [(m, r) for m in range(start_M.size) for r in range(target_M[m], start_M[m])]
-    rises.sort(key=lambda mr: (-gains_MR[mr], mr))
-    cuts.sort(key=lambda mr: (gains_MR[mr], -mr[0], -mr[1]))
+
+    def gain(row: int, rank: int) -> float:
+        return float(gains_MR[row, rank : rank + multiple].sum())
+
+    rises = [(m, r) for m in range(start_M.size) for r in range(start_M[m], target_M[m], multiple)]
+    cuts = [(m, r) for m in range(start_M.size) for r in range(target_M[m], start_M[m], multiple)]
+    rises.sort(key=lambda mr: (-gain(*mr), mr))
+    cuts.sort(key=lambda mr: (gain(*mr), -mr[0], -mr[1]))
     ranks_M = start_M.copy()
     num_cut = 0
     for row, _ in rises:
         trial_M, num_trial = ranks_M.copy(), num_cut
-        trial_M[row] += 1
+        trial_M[row] += multiple
         while costs_M @ trial_M > budget:
-            trial_M[cuts[num_trial][0]] -= 1
+            trial_M[cuts[num_trial][0]] -= multiple
             num_trial += 1
         if moved_params(costs_M, start_M, trial_M) > limit_params:
             break

@@ -41,6 +41,11 @@ class ModuleState(AdaptableModule):
     pinned: bool = Field(
         False, description="A pinned module keeps its rank; min_rank == max_rank == rank."
     )
+    multiple: int = Field(
+        1,
+        ge=1,
+        description="Ranks are multiples of it, bounds too; the same for every module of a run.",
+    )
     saliency: tuple[float, ...] | None = Field(
         None, description="Per component, loss units; None where the planner did not ask for it."
     )
@@ -221,6 +226,22 @@ class RankPlanner(_Frozen, ABC):
 
     kind: str
     needs: ClassVar[frozenset[Statistic]] = frozenset()
+
+    @property
+    def most_probe_items(self) -> int:
+        """Most probe items it ever measures on; a run that has fewer is refused at its start."""
+        return 0
+
+    def check(self, view: View) -> None:
+        """Refuse settings that cannot work with a run's modules, bounds and budget.
+
+        Called before training, with the view of step 0. What is wrong later never ends a run: it
+        keeps its last ranks and says that its scheduler failed.
+
+        Raises:
+            ValueError: Saying rule, value and remedy.
+        """
+        del view
 
     @abstractmethod
     def plan(self, view: View, memory: Memory) -> tuple[Decision, Memory]:

@@ -15,6 +15,7 @@ from rankscope.models.schedulers.allocation import (
     costs_of,
     in_order,
     log_gains,
+    multiple_of,
 )
 from rankscope.models.schedulers.contract import (
     Apply,
@@ -43,6 +44,11 @@ class Gradient(RankPlanner):
         96, ge=1, le=65536, description="Probe items; RANK_SPIKE.md measured with 96."
     )
 
+    @property
+    @override
+    def most_probe_items(self) -> int:
+        return self.num_items
+
     @override
     def plan(self, view: View, memory: Memory) -> tuple[Decision, Memory]:
         results = [r for r in view.measurements if isinstance(r, GradientEnergyResult)]
@@ -66,6 +72,7 @@ def _allocated(view: View, energy: dict[str, float]) -> Decision:
         view.budget,
         min_ranks_M=low_M,
         max_ranks_M=high_M,
+        multiple=multiple_of(modules),
     )
     share_M = energy_M / energy_M.sum()
     reasons = {

@@ -15,6 +15,7 @@ from rankscope.models.schedulers.allocation import (
     costs_of,
     in_order,
     is_feasible,
+    multiple_of,
     ranks_of,
     uniform_ranks,
 )
@@ -153,6 +154,11 @@ class Hydra(RankPlanner):
             )
         return self
 
+    @property
+    @override
+    def most_probe_items(self) -> int:
+        return self.probe_items
+
     @override
     def decision_steps(self, num_steps: int) -> tuple[int, ...]:
         window = self.freeze_fraction - self.first_event_fraction
@@ -272,6 +278,7 @@ class Hydra(RankPlanner):
                     costs_M=costs_M,
                     budget=budget,
                     limit_params=portion * limit,
+                    multiple=multiple_of(modules),
                 )
                 for portion in MOVE_PORTIONS
             ]

@@ -15,6 +15,7 @@ from rankscope.models.schedulers.allocation import (
     check_bounds,
     costs_of,
     in_order,
+    multiple_of,
 )
 from rankscope.models.schedulers.contract import (
     Apply,
@@ -27,7 +28,7 @@ from rankscope.models.schedulers.contract import (
 
 
 class RandomRanks(RankPlanner):
-    """Share the budget at random, uniformly on the simplex; single ranks use up the rest.
+    """Share the budget at random, uniformly on the simplex; single steps use up the rest.
 
     Several draws with the same run seed differ in nothing but the ranks.
     """
@@ -42,30 +43,37 @@ class RandomRanks(RankPlanner):
         modules = in_order(view.modules)
         low_M, high_M = bounds_of(modules)
         rng = np.random.default_rng([view.seed, self.draw])
-        ranks_M = _draw(costs_of(modules), view.budget, low_M, high_M, rng)
+        multiple = multiple_of(modules)
+        ranks_M = _draw(costs_of(modules), view.budget, low_M, high_M, multiple, rng)
         ranks = {m.name: int(r) for m, r in zip(modules, ranks_M, strict=True)}
         reason = Reason(text=f"drawn at random (draw {self.draw}, seed {view.seed})")
         return Apply(ranks=ranks, reasons=dict.fromkeys(ranks, reason), reason=reason.text), memory
 
 
 def _draw(
-    costs_M: IntArray, budget: int, low_M: IntArray, high_M: IntArray, rng: np.random.Generator
+    costs_M: IntArray,
+    budget: int,
+    low_M: IntArray,
+    high_M: IntArray,
+    multiple: int,
+    rng: np.random.Generator,
 ) -> IntArray:
-    """ranks_M within the bounds; no further rank fits the budget."""
+    """ranks_M within the bounds; no further step of ``multiple`` ranks fits the budget."""
     check_bounds(costs_M, budget, low_M, high_M)
     free = budget - int(costs_M @ low_M)
     # Flat on the simplex (Dirichlet with all parameters 1), by normalised exponentials.
     weights_M = rng.exponential(size=costs_M.size)
-    whole_M = np.floor(free * weights_M / weights_M.sum() / costs_M).astype(np.int64)
-    ranks_M: IntArray = np.minimum(low_M + whole_M, high_M)
+    steps_M = costs_M * multiple
+    whole_M = np.floor(free * weights_M / weights_M.sum() / steps_M).astype(np.int64)
+    ranks_M: IntArray = np.minimum(low_M + whole_M * multiple, high_M)
     left = budget - int(costs_M @ ranks_M)
     open_M = rng.permutation(costs_M.size)
     while open_M.size:
         fitting = []
         for row in open_M:
-            if costs_M[row] <= left and ranks_M[row] < high_M[row]:
-                ranks_M[row] += 1
-                left -= int(costs_M[row])
+            if steps_M[row] <= left and ranks_M[row] < high_M[row]:
+                ranks_M[row] += multiple
+                left -= int(steps_M[row])
                 fitting.append(row)
         open_M = rng.permutation(fitting)
     return ranks_M
