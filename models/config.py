@@ -8,6 +8,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    ValidationInfo,
     field_serializer,
     field_validator,
     model_validator,
@@ -16,6 +17,7 @@ from pydantic import (
 from rankscope.models.data import AnyDataset
 from rankscope.models.inventory import PARTS, Inventory, Part
 from rankscope.models.schedulers import AnyScheduler
+from rankscope.models.schedulers.full import Full
 from rankscope.models.schedulers.uniform import Uniform
 from rankscope.models.vlms import AnyVlm, EmbeddedVlm
 
@@ -142,6 +144,13 @@ class OptimizerSettings(_Section):
     """AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101)."""
 
     lr: float = Field(0.01, gt=0, le=1, title="Learning rate", description="Peak, of the adapters.")
+    b_lr_ratio: float = Field(
+        1.0,
+        ge=1,
+        le=64,
+        title="Learning rate of B over that of A",
+        description="Multiplies the rate of LoRA's B (LoRA+: Hayou et al. 2024, arXiv 2402.12354).",
+    )
     layer_rates: LayerRates = Field(
         FlatRates(), description="Layer-wise factors within the language model."
     )
@@ -232,6 +241,20 @@ class RunConfig(_Section):
         if len(set(tags)) != len(tags):
             raise ValueError(f"tags must be distinct, got {list(tags)}; remove the repeated one")
         return tags
+
+    # A field validator, so that a refusal has its place in the form; it runs after ``scheduler``.
+    @field_validator("optimizer")
+    @classmethod
+    def _b_is_there_to_be_trained(
+        cls, optimizer: OptimizerSettings, info: ValidationInfo
+    ) -> OptimizerSettings:
+        scheduler = info.data.get("scheduler")
+        if isinstance(scheduler, Full) and optimizer.b_lr_ratio != 1:
+            raise ValueError(
+                f"optimizer.b_lr_ratio must be 1 with scheduler {scheduler.kind}, which trains no "
+                f"LoRA B, got {optimizer.b_lr_ratio:g}; leave it out or choose another scheduler"
+            )
+        return optimizer
 
     def hash(self) -> str:
         """SHA-256 of what decides the result: the config without name and tags."""

@@ -1,4 +1,4 @@
-"""Learning rates per module: layer-wise factors of the configuration times those a planner sets."""
+"""Learning rates per parameter: layer-wise factors, those a planner sets and LoRA+'s for B."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -10,6 +10,9 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from rankscope.models.config import OptimizerSettings
 from rankscope.models.lora.inventory import place_of
+
+_B = ".lora_B."
+"""In the name of every B that peft trains."""
 
 
 class Rates:
@@ -35,7 +38,8 @@ class Rates:
         layer_factor = 1.0
         if part == "language" and layer is not None:
             layer_factor = self._settings.layer_rates.factor(layer, self._num_layers)
-        return layer_factor * planned.get(module, 1.0)
+        ratio = self._settings.b_lr_ratio if _B in parameter else 1.0
+        return layer_factor * planned.get(module, 1.0) * ratio
 
     def groups(self, model: nn.Module, planned: Mapping[str, float]) -> list[dict[str, Any]]:
         """Optimizer groups of all trained parameters, by descending factor."""
@@ -74,6 +78,6 @@ class Rates:
 
 
 def current_lr(optimizer: torch.optim.Optimizer) -> float:
-    """The learning rate now, before layer-wise factors."""
+    """The learning rate now, before all factors."""
     group = optimizer.param_groups[0]
     return float(group["lr"] / group["factor"])

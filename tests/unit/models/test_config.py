@@ -177,6 +177,11 @@ def test_every_scheduler_survives_json(scheduler: dict[str, Any]) -> None:
             {"tags": ["a", "b", "a"]},
             "tags must be distinct, got ['a', 'b', 'a']; remove the repeated one",
         ),
+        (
+            {"scheduler": {"kind": "full"}, "optimizer": {"b_lr_ratio": 4}},
+            "optimizer.b_lr_ratio must be 1 with scheduler full, which trains no LoRA B, got 4; "
+            "leave it out or choose another scheduler",
+        ),
     ],
     ids=lambda value: None if isinstance(value, str) else json.dumps(value),
 )

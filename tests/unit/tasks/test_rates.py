@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,14 +11,30 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from rankscope.models.config import OptimizerSettings
+from rankscope.models.lora.adalora import AdaLoraTuning
 from rankscope.models.lora.elastic import ElasticLora
 from rankscope.models.lora.tuning import ElasticTuning
+from rankscope.models.schedulers.adalora import AdaLora
+from rankscope.models.tuning import Tuning
 from rankscope.tasks.rates import Rates, current_lr
 from tests.unit.tasks import tiny
 
 LR = 0.125
 NUM_LAYERS = 2
 DAMPED = {"kind": "damped_early", "factor_early": 0.5}
+
+
+def elastic_lora() -> Tuning:
+    return ElasticTuning(tiny.elastic_of(tiny.vlm(), 1))
+
+
+def adalora() -> Tuning:
+    vlm = tiny.vlm()
+    inventory = tiny.inventory_of(vlm)
+    return AdaLoraTuning(vlm.model, inventory, AdaLora(), equivalent_rank=1, steps=6, scale=2.0)
+
+
+TUNINGS = (elastic_lora, adalora)
 
 
 def rates_of(elastic: ElasticLora, layer_rates: dict[str, Any] | None = None) -> Rates:
@@ -55,6 +72,31 @@ def test_factors_by_hand(layer_rates: dict[str, Any], by_layer: tuple[float, flo
     assert rates.factor(parameter(0, "k_proj"), planned) == by_layer[0]
     assert rates.factor(parameter(1, "q_proj"), planned) == by_layer[1]
     assert rates.factor("base_model.model.projector.linear_1.weight", planned) == 1.0
+
+
+def test_loras_b_learns_faster_on_top_of_all_other_factors() -> None:
+    """LoRA+ with ratio 16: in the early layer at 0.5, under a planner's 0.25, 16 * 0.125 = 2."""
+    settings = OptimizerSettings.model_validate({"lr": LR, "b_lr_ratio": 16, "layer_rates": DAMPED})
+    elastic = tiny.elastic_of(tiny.vlm(), 1)
+    rates = Rates(settings, ElasticTuning(elastic).modules_of_parameters(), NUM_LAYERS)
+    planned = {tiny.name_of(0, "q_proj"): 0.25}
+    a, b = (parameter(0, "q_proj").replace("lora_A", factor) for factor in ("lora_A", "lora_B"))
+    assert rates.factor(a, planned) == 0.125
+    assert rates.factor(b, planned) == 2.0
+    assert rates.factor("base_model.model.projector.linear_1.weight", planned) == 1.0
+    groups = rates.groups(elastic.peft_model, planned)
+    assert [group["factor"] for group in groups] == [16, 8, 2, 1, 0.5, 0.125]
+    assert current_lr(adamw(groups)) == LR
+
+
+@pytest.mark.parametrize("make", TUNINGS, ids=lambda make: make.__name__)
+def test_every_tuning_that_has_a_b_has_its_rate_raised(make: Callable[[], Tuning]) -> None:
+    tuning = make()
+    settings = OptimizerSettings.model_validate({"lr": LR, "b_lr_ratio": 4})
+    rates = Rates(settings, tuning.modules_of_parameters(), NUM_LAYERS)
+    trained = [name for name, p in tuning.model.named_parameters() if p.requires_grad]
+    raised = {name for name in trained if rates.factor(name, {}) == 4}
+    assert raised == {name for name in trained if "lora_B" in name} != set()
 
 
 def test_layer_rates_touch_the_language_model_only() -> None:
