@@ -1,11 +1,12 @@
-"""Wrap a model in a stock peft LoRA and read or replace its tensors module by module.
+"""The LoRA layers of a stock peft model, ours or somebody's, tensor by tensor.
 
 Shapes: O outputs (d_out), I inputs (d_in), R rank.
 """
 
 import hashlib
 import math
-from typing import Literal, cast
+from collections.abc import Mapping
+from typing import Literal, Self, cast
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -34,18 +35,61 @@ class LoraLayers:
 
     def __init__(self, model: nn.Module, inventory: Inventory, scale: float) -> None:
         names = tuple(module.name for module in inventory.modules)
-        self.module_names = tuple(name for name, _ in model.named_modules())
-        targets = exact_targets(names, self.module_names)
+        module_names = tuple(name for name, _ in model.named_modules())
+        targets = exact_targets(names, module_names)
         config = LoraConfig(r=1, lora_alpha=1, lora_dropout=0.0, target_modules=targets)
-        self.peft_model: PeftModel = get_peft_model(model, config)
-        self.inventory = inventory
+        peft_model = get_peft_model(model, config)
+        self._hold(cast("PeftModel", peft_model), inventory, dict.fromkeys(names, scale), ADAPTER)
+        self.module_names = module_names
         self.scale = scale
-        self.by_name = {name: cast("LoraLayer", model.get_submodule(name)) for name in names}
+
+    @classmethod
+    def adopt(
+        cls, peft_model: PeftModel, inventory: Inventory, scales: Mapping[str, float], adapter: str
+    ) -> Self:
+        """Take over the layers of a peft model that somebody else made; nothing in it changes.
+
+        ``models.lora.adopting`` finds out whether that is possible, and the arguments.
+
+        Args:
+            peft_model: The model with LoRA layers on linears.
+            inventory: The modules that have one.
+            scales: Each module's factor s, which it keeps at every rank.
+            adapter: Name of the adapter within peft.
+        """
+        layers = cls.__new__(cls)
+        layers._hold(peft_model, inventory, scales, adapter)
+        inside = tuple(f"{name}." for name in layers.by_name)
+        base_names = (name for name, _ in peft_model.get_base_model().named_modules())
+        layers.module_names = tuple(name for name in base_names if not name.startswith(inside))
+        layers.scale = max(scales.values())
+        return layers
+
+    def _hold(
+        self,
+        peft_model: PeftModel,
+        inventory: Inventory,
+        scales: Mapping[str, float],
+        adapter: str,
+    ) -> None:
+        self.peft_model = peft_model
+        self.inventory = inventory
+        self.adapter = adapter
+        self._scales = dict(scales)
+        base = peft_model.get_base_model()
+        self.by_name = {
+            module.name: cast("LoraLayer", base.get_submodule(module.name))
+            for module in inventory.modules
+        }
+
+    def scale_of(self, name: str) -> float:
+        """Factor s of one module in y = W x + s B A x, the same at every rank."""
+        return self._scales[name]
 
     def linear(self, name: str, factor: Factor) -> nn.Linear:
         """Peft's linear that holds a factor's weight."""
         layer = self.by_name[name]
-        return cast("nn.Linear", (layer.lora_A if factor == "A" else layer.lora_B)[ADAPTER])
+        return cast("nn.Linear", (layer.lora_A if factor == "A" else layer.lora_B)[self.adapter])
 
     def parameters_of(self, name: str) -> tuple[nn.Parameter, nn.Parameter]:
         """The live parameters A (R x I) and B (O x R) of a module; a resize replaces them."""
@@ -54,17 +98,24 @@ class LoraLayers:
 
     def ranks(self) -> dict[str, int]:
         """Every module's rank as booked in peft's layers, in inventory order."""
-        return {name: layer.r[ADAPTER] for name, layer in self.by_name.items()}
+        return {name: layer.r[self.adapter] for name, layer in self.by_name.items()}
 
     def live_params(self) -> int:
         """Adapter parameters counted in the model's real tensors, never in the books."""
-        return sum(p.numel() for name, p in self.peft_model.named_parameters() if ".lora_" in name)
+        others = tuple(
+            f".{name}.weight" for name in self.peft_model.peft_config if name != self.adapter
+        )
+        return sum(
+            p.numel()
+            for name, p in self.peft_model.named_parameters()
+            if ".lora_" in name and not name.endswith(others)
+        )
 
     def check(self) -> None:
         """Raise RuntimeError if the booked ranks and the real tensors disagree."""
         for module in self.inventory.modules:
             a, b = self.parameters_of(module.name)
-            rank = self.by_name[module.name].r[ADAPTER]
+            rank = self.by_name[module.name].r[self.adapter]
             if a.shape != (rank, module.d_in) or b.shape != (module.d_out, rank):
                 raise RuntimeError(
                     f"{module.name} must hold tensors of its booked rank {rank}, "
@@ -91,16 +142,26 @@ class LoraLayers:
         linear.weight = new
         linear.out_features, linear.in_features = new.shape
         layer, rank = self.by_name[name], new.shape[0 if factor == "A" else 1]
-        layer.r[ADAPTER] = rank
-        layer.lora_alpha[ADAPTER] = self.scale * rank
-        layer.scaling[ADAPTER] = self.scale
+        layer.r[self.adapter] = rank
+        layer.lora_alpha[self.adapter] = self.scale_of(name) * rank
+        layer.scaling[self.adapter] = self.scale_of(name)
         return new
 
     def sync_config(self) -> None:
-        """Write the present ranks into the live peft config, which peft's own saving reads."""
-        config = cast("LoraConfig", self.peft_model.peft_config[ADAPTER])
-        config.rank_pattern = dict(rank_pattern(self.ranks()))
-        config.alpha_pattern = dict(alpha_pattern(self.ranks(), self.scale))
+        """Write the present ranks into the live peft config, which peft's own saving reads.
+
+        Modules at rank 0 are no targets there, for peft refuses to load a rank of 0.
+        """
+        config = cast("LoraConfig", self.peft_model.peft_config[self.adapter])
+        held = {name: rank for name, rank in self.ranks().items() if rank > 0}
+        config.rank_pattern = dict(rank_pattern(held))
+        config.alpha_pattern = {
+            key: alpha
+            for name, rank in held.items()
+            for key, alpha in alpha_pattern({name: rank}, self.scale_of(name)).items()
+        }
+        if held:
+            config.target_modules = exact_targets(held, self.module_names)
 
 
 def kaiming_rows(num_rows: int, d_in: int, *, seed: int, name: str, num_resizes: int) -> Tensor:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
+from typing import Self, cast
 
 import torch
 from peft import PeftModel
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from rankscope.models.inventory import Inventory
-from rankscope.models.lora.attach import ADAPTER, Factor, LoraLayers, kaiming_rows
+from rankscope.models.lora.attach import Factor, LoraLayers, kaiming_rows
 from rankscope.models.lora.resize import ResizeReport, check_ranks, resize
 
 
@@ -59,6 +59,21 @@ class ElasticLora:
             self.layers.replace(module.name, "B", torch.zeros(module.d_out, rank))
         self.layers.sync_config()
         self.check()
+
+    @classmethod
+    def adopt(cls, layers: LoraLayers, *, seed: int) -> Self:
+        """Take over adapters as they are: ranks, values and each module's own scale.
+
+        Args:
+            layers: Of a peft model that somebody else made (`adopting.adopt`).
+            seed: Of the rows that growing modules get.
+        """
+        elastic = cls.__new__(cls)
+        elastic.layers = layers
+        elastic.seed = seed
+        elastic.num_resizes = 0
+        elastic.check()
+        return elastic
 
     @property
     def peft_model(self) -> PeftModel:
@@ -120,14 +135,15 @@ class ElasticLora:
                 f"only adapted modules can be switched off, got {unknown[0]!r}; drop it"
             )
         scalings = {name: self.layers.by_name[name].scaling for name in names}
-        before = {name: scaling[ADAPTER] for name, scaling in scalings.items()}
+        adapter = self.layers.adapter
+        before = {name: scaling[adapter] for name, scaling in scalings.items()}
         try:
             for scaling in scalings.values():
-                scaling[ADAPTER] = 0.0
+                scaling[adapter] = 0.0
             yield
         finally:
             for name, scaling in scalings.items():
-                scaling[ADAPTER] = before[name]
+                scaling[adapter] = before[name]
 
     def state(self) -> LoraState:
         """A copy of the adapters for a checkpoint."""

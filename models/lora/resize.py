@@ -133,12 +133,13 @@ class _Resize:
         self._swap(name, kept.a, kept.b, moments_a and moments_a.transposed(), moments_b)
 
         stored_a_KI, stored_b_OK = self.layers.parameters_of(name)
+        scale = self.layers.scale_of(name)
         return ModuleResize(
             name=name,
             old_rank=a_RI.shape[0],
             new_rank=rank,
-            truncation_error=self.layers.scale * distance(b_OR, a_RI, stored_b_OK, stored_a_KI),
-            predicted_error=self.layers.scale * kept.dropped_norm(),
+            truncation_error=scale * distance(b_OR, a_RI, stored_b_OK, stored_a_KI),
+            predicted_error=scale * kept.dropped_norm(),
         )
 
     def grow(self, name: str, rank: int) -> ModuleResize:
