@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from transformers import LlamaForCausalLM
 
 from rankscope.models.lora.elastic import ElasticLora
-from rankscope.models.lora.probe import gradient_energy
+from rankscope.models.lora.probe import gradient_energy, weight_sensitivity
 
 MakeElasticLlama = Callable[[int | Mapping[str, int]], ElasticLora]
 
@@ -99,6 +99,43 @@ def test_energy_in_a_llama_agrees_with_autograd_item_by_item(
     for index, name in enumerate(names):
         stacked = torch.stack([gradients[index] for gradients in items]).double()
         assert energy[name] == pytest.approx(by_hand(stacked), rel=1e-4)
+
+
+def test_energy_is_taken_at_the_present_adapters_and_not_at_the_base_model(
+    make_llama: Callable[[], LlamaForCausalLM],
+    make_elastic_llama: MakeElasticLlama,
+    token_batch: dict[str, Tensor],
+) -> None:
+    """A plain model whose weights hold s B A, with s = 2, has the same gradients."""
+    elastic = make_elastic_llama(2)
+    names = list(elastic.ranks())
+    start = gradient_energy(elastic, names, [token_batch])
+    merged = make_llama()
+    with torch.no_grad():
+        for name in names:
+            a_RI, b_OR = elastic.parameters_of(name)
+            b_OR.normal_(std=0.3, generator=torch.Generator().manual_seed(2))
+            merged.get_parameter(f"{name}.weight").add_(2.0 * b_OR @ a_RI)
+    trained = gradient_energy(elastic, names, [token_batch])
+    assert trained == pytest.approx(gradient_energy(merged, names, [token_batch]), rel=1e-3)
+    assert trained != pytest.approx(start, rel=0.1)
+
+
+def test_sensitivity_is_the_mean_of_the_weight_times_its_mean_gradient(
+    make_llama: Callable[[], LlamaForCausalLM],
+    make_elastic_llama: MakeElasticLlama,
+    token_batch: dict[str, Tensor],
+) -> None:
+    elastic = make_elastic_llama(1)
+    names = list(elastic.ranks())
+    parts = [{k: v[s] for k, v in token_batch.items()} for s in (slice(3), slice(3, 4))]
+    sensitivity = weight_sensitivity(elastic, names, parts, max_elements=1500)
+    model = make_llama().train(mode=False)
+    parameters = [model.get_parameter(f"{name}.weight") for name in names]
+    gradients = torch.autograd.grad(model(**token_batch).loss, parameters)
+    for name, weight, gradient in zip(names, parameters, gradients, strict=True):
+        expected = (weight.detach() * gradient).abs().mean().item()
+        assert sensitivity[name] == pytest.approx(expected, rel=1e-3)
 
 
 def test_small_groups_give_the_same_energy_as_one(
