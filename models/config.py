@@ -16,7 +16,9 @@ from pydantic import (
 
 from rankscope.models.data import AnyDataset
 from rankscope.models.inventory import PARTS, Inventory, Part
+from rankscope.models.pins import Pins, check_ranks
 from rankscope.models.schedulers import AnyScheduler
+from rankscope.models.schedulers.contract import RankPlanner
 from rankscope.models.schedulers.full import Full
 from rankscope.models.schedulers.uniform import Uniform
 from rankscope.models.vlms import AnyVlm, EmbeddedVlm
@@ -87,6 +89,15 @@ class LoraSettings(_Section):
     )
     min_rank: int = Field(0, ge=0, le=4096, description="Smallest rank of any module.")
     max_rank: int = Field(16, ge=1, le=4096, description="Largest rank of any module.")
+    rank_multiple: int = Field(
+        1, ge=1, le=1024, title="Ranks in multiples of", description="Every rank is one of them."
+    )
+    pins: Pins = Field(
+        default_factory=dict,
+        title="Pinned ranks",
+        description="Ranks that no scheduler moves, by regular expression found in a module's "
+        'full path, for instance {"layers.0.*q_proj": 2}.',
+    )
 
     @field_serializer("parts")
     def _in_model_order(self, parts: frozenset[Part]) -> list[Part]:
@@ -94,12 +105,13 @@ class LoraSettings(_Section):
         return [part for part in PARTS if part in parts]
 
     @model_validator(mode="after")
-    def _ranks_are_ordered(self) -> "LoraSettings":
-        if self.min_rank > self.max_rank:
-            raise ValueError(
-                f"lora.min_rank must not exceed lora.max_rank={self.max_rank}, "
-                f"got {self.min_rank}; lower it"
-            )
+    def _ranks_agree(self) -> "LoraSettings":
+        check_ranks(
+            self.pins,
+            min_rank=self.min_rank,
+            max_rank=self.max_rank,
+            multiple=self.rank_multiple,
+        )
         return self
 
 
@@ -242,7 +254,26 @@ class RunConfig(_Section):
             raise ValueError(f"tags must be distinct, got {list(tags)}; remove the repeated one")
         return tags
 
-    # A field validator, so that a refusal has its place in the form; it runs after ``scheduler``.
+    # Field validators, so that a refusal has its place in the form; they run after ``scheduler``.
+    @field_validator("lora")
+    @classmethod
+    def _pins_and_multiples_are_heeded(
+        cls, lora: LoraSettings, info: ValidationInfo
+    ) -> LoraSettings:
+        scheduler = info.data.get("scheduler")
+        if scheduler is None or isinstance(scheduler, RankPlanner):
+            return lora
+        for name, value, none in (
+            ("pins", lora.pins, {}),
+            ("rank_multiple", lora.rank_multiple, 1),
+        ):
+            if value != none:
+                raise ValueError(
+                    f"lora.{name} must be {none} with scheduler {scheduler.kind}, which sets ranks "
+                    f"by itself, got {value}; leave it out or choose another scheduler"
+                )
+        return lora
+
     @field_validator("optimizer")
     @classmethod
     def _b_is_there_to_be_trained(

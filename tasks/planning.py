@@ -2,12 +2,14 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rankscope.models.config import BYTES_PER_PARAM, LoraSettings, RunConfig
+from rankscope.models.config import BYTES_PER_PARAM, RunConfig
 from rankscope.models.inventory import AdaptableModule, Inventory
+from rankscope.models.rank_bounds import check_budget, initial_states
 from rankscope.models.reading import ConfigError
 from rankscope.models.schedulers.adalora import AdaLora
 from rankscope.models.schedulers.allocation import uniform_ranks
-from rankscope.models.schedulers.contract import Apply, Keep, ModuleState, RankPlanner, View
+from rankscope.models.schedulers.checked import PlannerError, checked
+from rankscope.models.schedulers.contract import Apply, Keep, RankPlanner, View
 from rankscope.models.schedulers.full import Full
 
 ADAM_MOMENTS = 2
@@ -52,13 +54,13 @@ def plan_run(config: RunConfig, inventory: Inventory) -> Plan:
     """Resolve the budget and ask the scheduler for its first ranks.
 
     Raises:
-        ConfigError: The budget is below what the minimum ranks or one module need, or the scheduler
-            cannot run with these modules and steps.
+        ConfigError: Pins and bounds contradict each other or the modules, the budget is below what
+            they or one module need, or the scheduler cannot run with these modules and steps.
     """
     budget = config.budget.params(inventory)
     try:
         ranks, note, steps = _first_ranks(config, inventory, budget)
-    except ValueError as error:  # solver and schedulers say rule, value and remedy themselves
+    except (ValueError, PlannerError) as error:  # these say rule, value and remedy themselves
         raise ConfigError(str(error)) from error
     params = inventory.params(ranks)
     trained = inventory.total_params if isinstance(config.scheduler, Full) else params
@@ -84,42 +86,20 @@ def plan_run(config: RunConfig, inventory: Inventory) -> Plan:
     )
 
 
-def initial_states(inventory: Inventory, settings: LoraSettings) -> tuple[ModuleState, ...]:
-    """The modules as a planner sees them before any rank is given."""
-    return tuple(
-        ModuleState(
-            **module.model_dump(),
-            rank=settings.min_rank,
-            min_rank=settings.min_rank,
-            max_rank=highest_rank(module, settings),
-            pinned=False,
-        )
-        for module in inventory.modules
-    )
-
-
-def highest_rank(module: AdaptableModule, settings: LoraSettings) -> int:
-    """Largest rank of a module: the setting's, or all that its matrix has."""
-    return min(settings.max_rank, module.d_in, module.d_out)
-
-
 def _first_ranks(
     config: RunConfig, inventory: Inventory, budget: int
 ) -> tuple[dict[str, int], str, tuple[int, ...]]:
     """Ranks, a note where they will change, and the steps of decisions."""
     if isinstance(config.scheduler, Full):
         return dict.fromkeys((m.name for m in inventory.modules), 0), "trains without adapters", ()
-    _check_budget(inventory, config.lora, budget)
     states = initial_states(inventory, config.lora)
+    check_budget(states, budget)
     ranks = uniform_ranks(states, budget)
     if isinstance(config.scheduler, AdaLora):
         config.scheduler.schedule(config.training.steps)  # refuses a run too short to prune
         return ranks, "starts above these ranks and masks down to them", ()
     assert isinstance(config.scheduler, RankPlanner)
     num_steps = config.training.steps
-    steps = config.scheduler.decision_steps(num_steps)
-    if 0 not in steps:
-        return ranks, f"uniform, decided at step {steps[0]}" if steps else "", steps
     view = View(
         step=0,
         num_steps=num_steps,
@@ -127,7 +107,11 @@ def _first_ranks(
         seed=config.seed,
         modules=tuple(state.model_copy(update={"rank": ranks[state.name]}) for state in states),
     )
-    decision, _ = config.scheduler.plan(view, {})
+    config.scheduler.check(view)
+    steps = config.scheduler.decision_steps(num_steps)
+    if 0 not in steps:
+        return ranks, f"uniform, decided at step {steps[0]}" if steps else "", steps
+    decision, _ = checked(config.scheduler, view, config.scheduler.plan(view, {}))
     match decision:
         case Apply():
             ranks |= decision.ranks
@@ -137,18 +121,3 @@ def _first_ranks(
             return ranks, "uniform, decided at step 0 from a measurement", steps
     later = [step for step in steps if step > 0]
     return ranks, f"decided again at step {later[0]}" if later else "", steps
-
-
-def _check_budget(inventory: Inventory, settings: LoraSettings, budget: int) -> None:
-    least = settings.min_rank * inventory.params_per_rank
-    if budget < least:
-        raise ConfigError(
-            f"budget must pay for lora.min_rank={settings.min_rank} on every module "
-            f"({least:,} parameters), got {budget:,}; raise the budget or lower lora.min_rank"
-        )
-    cheapest = min(module.cost for module in inventory.modules)
-    if budget < cheapest:
-        raise ConfigError(
-            f"budget must pay for rank 1 on at least one module ({cheapest:,} parameters), "
-            f"got {budget:,}; raise it"
-        )

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from rankscope.models.schedulers.adalora import AdaLora
 from rankscope.models.schedulers.contract import RankPlanner
+from rankscope.models.schedulers.fixed import Fixed
 from rankscope.models.schedulers.full import Full
 from rankscope.models.schedulers.gradient import Gradient
 from rankscope.models.schedulers.hydra import Hydra
@@ -13,7 +14,7 @@ from rankscope.models.schedulers.random_ranks import RandomRanks
 from rankscope.models.schedulers.static import Static
 from rankscope.models.schedulers.uniform import Uniform
 
-_Planner = Uniform | RandomRanks | Static | Gradient | Hydra
+_Planner = Uniform | RandomRanks | Static | Fixed | Gradient | Hydra
 """The list: a new planner's name goes here. Planners never exceed the budget."""
 
 AnyScheduler = Annotated[_Planner | AdaLora | Full, Field(discriminator="kind")]

@@ -62,15 +62,19 @@ class Static(RankPlanner):
         return self
 
     @override
-    def plan(self, view: View, memory: Memory) -> tuple[Decision, Memory]:
-        modules = in_order(view.modules)
-        selected = self._selected(modules)
-        if not selected:
-            known = ", ".join(sorted({m.type for m in modules}))
+    def check(self, view: View) -> None:
+        if not self._selected(view.modules):
+            known = ", ".join(sorted({m.type for m in view.modules}))
             raise ValueError(
                 f"the static scheduler must select at least one module, {self._name} selects none "
                 f"of the types {known}; choose another rule or widen the adapters' targets"
             )
+
+    @override
+    def plan(self, view: View, memory: Memory) -> tuple[Decision, Memory]:
+        self.check(view)
+        modules = in_order(view.modules)
+        selected = self._selected(modules)
         least = [
             m.model_copy(update={"max_rank": m.min_rank}) if m.name not in selected else m
             for m in modules

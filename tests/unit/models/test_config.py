@@ -35,6 +35,7 @@ SCHEDULERS: tuple[dict[str, Any], ...] = (
     {"kind": "uniform"},
     {"kind": "random", "draw": 3},
     {"kind": "static", "where": "pattern", "pattern": "mlp"},
+    {"kind": "fixed", "ranks": {"a.q_proj": 3}, "lr_factors": {"a.q_proj": 0.5}},
     {"kind": "gradient", "num_items": 7},
     {"kind": "hydra", "probe_items": 8, "freeze_fraction": 0.7},
     {"kind": "adalora", "beta1": 0.5},
@@ -132,8 +133,8 @@ def test_every_scheduler_survives_json(scheduler: dict[str, Any]) -> None:
         ),
         (
             {"scheduler": {"kind": "hidra"}},
-            "scheduler.kind must be one of 'uniform', 'random', 'static', 'gradient', 'hydra', "
-            "'adalora', 'full', got 'hidra'; choose one",
+            "scheduler.kind must be one of 'uniform', 'random', 'static', 'fixed', 'gradient', "
+            "'hydra', 'adalora', 'full', got 'hidra'; choose one",
         ),
         (
             {"data": {"kind": "gqa"}},
@@ -172,6 +173,42 @@ def test_every_scheduler_survives_json(scheduler: dict[str, Any]) -> None:
         (
             {"lora": {"min_rank": 5, "max_rank": 4}},
             "lora.min_rank must not exceed lora.max_rank=4, got 5; lower it",
+        ),
+        (
+            {"lora": {"min_rank": 2, "rank_multiple": 4}},
+            "lora.min_rank must be a multiple of lora.rank_multiple=4, got 2; round it",
+        ),
+        (
+            {"lora": {"max_rank": 3, "rank_multiple": 4}},
+            "lora.max_rank must be at least lora.rank_multiple=4, got 3; raise it",
+        ),
+        (
+            {"lora": {"pins": {"q_proj": 17}}},
+            "lora.pins must lie within lora.min_rank=0 and lora.max_rank=16, got 17 for 'q_proj'; "
+            "change the pin or the bounds",
+        ),
+        (
+            {"lora": {"pins": {"q_proj": 6}, "rank_multiple": 4}},
+            "lora.pins must be multiples of lora.rank_multiple=4, got 6 for 'q_proj'; round it",
+        ),
+        (
+            {"lora": {"pins": {"q_(proj": 1}}},
+            "lora.pins must be regular expressions, got 'q_(proj' (missing ), unterminated "
+            "subpattern at position 2); mend it",
+        ),
+        (
+            {"lora": {"pins": {"q_proj": -1}}},
+            "lora.pins.q_proj must be at least 0, got -1; raise it",
+        ),
+        (
+            {"scheduler": {"kind": "adalora"}, "lora": {"pins": {"q_proj": 1}}},
+            "lora.pins must be {} with scheduler adalora, which sets ranks by itself, "
+            "got {'q_proj': 1}; leave it out or choose another scheduler",
+        ),
+        (
+            {"scheduler": {"kind": "full"}, "lora": {"rank_multiple": 2}},
+            "lora.rank_multiple must be 1 with scheduler full, which sets ranks by itself, got 2; "
+            "leave it out or choose another scheduler",
         ),
         (
             {"tags": ["a", "b", "a"]},

@@ -7,13 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rankscope.models.config import LoraSettings
 from rankscope.models.inventory import AdaptableModule, Inventory
 from rankscope.models.reading import ConfigError, parse_config
 from rankscope.models.schedulers import PLANNERS
-from rankscope.tasks.planning import Plan, highest_rank, initial_states, plan_run
+from rankscope.tasks.planning import Plan, plan_run
 
-KINDS = tuple(planner.model_validate({}).model_dump()["kind"] for planner in PLANNERS)
+KINDS = tuple(
+    kind
+    for kind in (planner.model_validate({}).model_dump()["kind"] for planner in PLANNERS)
+    if kind != "fixed"  # it plans what it is given, and nothing by default
+)
 
 
 def inventory(num_layers: int = 2) -> Inventory:
@@ -129,10 +132,6 @@ def test_a_planner_that_decides_without_measuring_is_shown_as_decided() -> None:
 
 def test_the_highest_rank_is_that_of_the_matrix() -> None:
     """16 allowed, every matrix has a side of 8; the rest of the budget stays unspent."""
-    assert {highest_rank(m, LoraSettings(max_rank=16)) for m in inventory().modules} == {8}
-    assert {state.max_rank for state in initial_states(inventory(), LoraSettings(max_rank=5))} == {
-        5
-    }
     planned = plan({"kind": "uniform"}, budget=params(5000))
     assert ranks(planned) == [8, 8, 8, 8]
     assert planned.params == 8 * 96
@@ -170,16 +169,148 @@ def test_a_budget_below_one_module_is_refused() -> None:
         (
             {"kind": "uniform"},
             {"lora": {"min_rank": 9}, "budget": {"unit": "rank", "value": 9}},
-            "a minimum rank must not exceed its maximum of 8, got 9",
+            "lora.min_rank must not exceed the largest rank of each module, got 9 where "
+            r"model.layers.0.q_proj \(8 x 8\) has at most 8; lower it",
+        ),
+        (
+            {"kind": "uniform"},
+            {"lora": {"pins": {"k_proj": 1}}},
+            "lora.pins must match at least one of the 4 adapted modules each, 'k_proj' matches "
+            "none; write for instance",
+        ),
+        (
+            {"kind": "uniform"},
+            {"lora": {"pins": {"q_proj": 1, "layers.0": 2}}},
+            "lora.pins must not contradict each other, 'q_proj' gives model.layers.0.q_proj rank 1 "
+            "and 'layers.0' rank 2; narrow one of them",
+        ),
+        (
+            {"kind": "uniform"},
+            {"lora": {"pins": {"q_proj": 9}}},
+            "lora.pins must not exceed the largest rank of each module, got 9 where",
+        ),
+        (
+            {"kind": "uniform"},
+            {"lora": {"pins": {"q_proj": 4}}, "budget": params(127)},
+            r"budget must pay for the ranks of lora.pins and lora.min_rank \(128 \+ 0 parameters\), "
+            "got 127; raise the budget or lower the pins",
+        ),
+        (
+            {"kind": "uniform"},
+            {"lora": {"pins": {"q_proj": 4}}, "budget": params(159)},
+            r"budget must pay for rank 1 on at least one module \(32 parameters\) beside the 128 of "
+            "lora.pins, got 159; raise it or remove pins",
+        ),
+        (
+            {"kind": "uniform"},
+            {"lora": {"pins": {"proj": 0}}},
+            "at least one module must be able to hold an adapter, lora.pins, .* leave none",
+        ),
+        (
+            {"kind": "uniform"},
+            {"lora": {"rank_multiple": 4}, "budget": params(63)},
+            r"budget must pay for rank 4 on at least one module \(64 parameters\), got 63; raise it",
         ),
     ],
-    ids=["pattern of nothing", "no step to prune", "minimum above the matrix"],
+    ids=[
+        "pattern of nothing",
+        "no step to prune",
+        "minimum above the matrix",
+        "pin of nothing",
+        "contradictory pins",
+        "pin above the matrix",
+        "pins over the budget",
+        "no room beside the pins",
+        "everything pinned away",
+        "budget below one multiple",
+    ],
 )
 def test_a_run_that_could_not_start_is_refused_by_its_plan(
     scheduler: dict[str, Any], changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         plan(scheduler, **changes)
+
+
+def test_pinned_modules_keep_their_ranks_and_the_others_share_the_rest() -> None:
+    """384 parameters: both q_proj pinned at 4 take 128; 256 / 64 = rank 4 on both up_proj."""
+    pins = {"lora": {"pins": {"q_proj": 4}}, "budget": params(384)}
+    for scheduler in ({"kind": "uniform"}, {"kind": "random"}, {"kind": "hydra"}):
+        planned = plan(scheduler, **pins)
+        assert ranks(planned)[::2] == [4, 4]
+        assert planned.params == 384
+    assert ranks(plan({"kind": "uniform"}, **pins)) == [4, 4, 4, 4]
+
+
+def test_pins_may_take_the_whole_budget_where_nothing_else_is_free() -> None:
+    planned = plan({"kind": "uniform"}, lora={"pins": {"proj": 1}}, budget=params(96))
+    assert (ranks(planned), planned.params) == ([1, 1, 1, 1], 96)
+
+
+def test_ranks_are_multiples_and_the_highest_is_rounded_down() -> None:
+    """Multiples of 3 up to 8 are 3 and 6; 6 * 96 = 576 parameters take all there is."""
+    lora = {"rank_multiple": 3, "max_rank": 8}
+    assert ranks(plan({"kind": "uniform"}, lora=lora, budget=params(5000))) == [6, 6, 6, 6]
+    for kind in KINDS:
+        planned = plan({"kind": kind}, lora=lora, budget=params(300))
+        assert {rank % 3 for rank in ranks(planned)} == {0}
+
+
+FIRST, SECOND = "model.layers.0.q_proj", "model.layers.1.up_proj"
+
+
+def test_given_ranks_are_planned_exactly_and_the_others_get_the_minimum() -> None:
+    """4 * 16 + 2 * 32 = 128 parameters, and 1 * (32 + 16) of the minimum ranks: 176."""
+    scheduler = {"kind": "fixed", "ranks": {FIRST: 4, SECOND: 2}, "lr_factors": {FIRST: 0.5}}
+    planned = plan(scheduler, lora={"min_rank": 1}, budget=params(176))
+    assert (ranks(planned), planned.params, planned.note) == ([4, 1, 1, 2], 176, "")
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "changes", "message"),
+    [
+        (
+            {"ranks": {"model.layers.0.q_prj": 1, "x": 2}},
+            {},
+            "scheduler.ranks must name adapted modules by their full path, got "
+            "'model.layers.0.q_prj' and 1 more; write for instance 'model.layers.0.q_proj', or",
+        ),
+        (
+            {"ranks": {FIRST: 1}, "lr_factors": {"x": 1}},
+            {},
+            "scheduler.lr_factors must name adapted modules by their full path, got 'x'; write",
+        ),
+        (
+            {"ranks": {FIRST: 6}},
+            {"budget": params(95)},
+            "scheduler.ranks must fit the budget of 95 parameters, with the minimum ranks of the "
+            "other modules they take 96; lower ranks or raise the budget",
+        ),
+        (
+            {"ranks": {FIRST: 9}},
+            {"budget": params(900)},
+            "scheduler.ranks must lie in 0..8 for model.layers.0.q_proj, got 9; change it",
+        ),
+        (
+            {"ranks": {FIRST: 3}},
+            {"lora": {"rank_multiple": 2}},
+            "scheduler.ranks must be multiples of lora.rank_multiple=2, got 3 for",
+        ),
+        (
+            {"ranks": {FIRST: 3}},
+            {"lora": {"pins": {"q_proj": 1}}},
+            "scheduler.ranks must agree with lora.pins, which hold model.layers.0.q_proj at 1, "
+            "got 3; change one of them",
+        ),
+        ({}, {}, "scheduler.ranks must give at least one module a rank, got none; add modules"),
+    ],
+    ids=["module", "factor", "budget", "bounds", "multiple", "pin", "nothing"],
+)
+def test_given_ranks_that_cannot_be_are_refused(
+    scheduler: dict[str, Any], changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        plan({"kind": "fixed"} | scheduler, **changes)
 
 
 def test_a_plan_is_plain_json() -> None:

@@ -38,7 +38,13 @@ EVERY_PLANNER = pytest.mark.parametrize(
 
 @st.composite
 def inventories(draw: st.DrawFn) -> tuple[ModuleState, ...]:
-    """Language layers with an MLP, perhaps a vision tower; uneven bounds, pinned modules."""
+    """Language layers with an MLP, perhaps a vision tower; uneven bounds, pins, multiples.
+
+    Up to four shapes, so one to four cost classes.
+    """
+    side = st.sampled_from([3, 5, 8, 64, 128])
+    shapes = draw(st.lists(st.tuples(side, side), min_size=1, max_size=4))
+    multiple = draw(st.sampled_from([1, 1, 1, 2, 4]))
     parts = [("language", draw(st.integers(1, 4)), ["q_proj", "up_proj", "down_proj"])]
     if draw(st.booleans()):
         parts.append(("vision", draw(st.integers(1, 2)), ["fc1", "out_proj"]))
@@ -46,22 +52,24 @@ def inventories(draw: st.DrawFn) -> tuple[ModuleState, ...]:
     for part, num_layers, types in parts:
         for layer in range(num_layers):
             for kind in types:
-                low = draw(st.sampled_from([0, 0, 0, 1, 2]))
-                high = low + draw(st.integers(0, 6))
+                low = multiple * draw(st.sampled_from([0, 0, 0, 1, 2]))
+                high = low + multiple * draw(st.integers(0, 6))
                 pinned = draw(st.sampled_from([False] * 7 + [True]))
-                rank = draw(st.integers(low, high))
+                rank = multiple * draw(st.integers(low // multiple, high // multiple))
+                d_in, d_out = draw(st.sampled_from(shapes))
                 modules.append(
                     ModuleState(
                         name=f"{part}.{layer}.{kind}",
                         part=part,
                         layer=layer,
                         type=kind,
-                        d_in=draw(st.sampled_from([3, 8, 64])),
-                        d_out=draw(st.sampled_from([5, 8, 128])),
+                        d_in=d_in,
+                        d_out=d_out,
                         rank=rank,
                         min_rank=rank if pinned else low,
                         max_rank=rank if pinned else high,
                         pinned=pinned,
+                        multiple=multiple,
                     )
                 )
     return tuple(modules)
@@ -124,6 +132,7 @@ def test_ranks_never_leave_the_budget_or_the_bounds_and_only_known_modules_are_n
         ranks = {name: decision.ranks.get(name, m.rank) for name, m in known.items()}
         assert all(m.min_rank <= ranks[name] <= m.max_rank for name, m in known.items())
         assert all(ranks[name] == m.rank for name, m in known.items() if m.pinned)
+        assert all(ranks[name] % m.multiple == 0 for name, m in known.items())
         assert sum(m.cost * ranks[name] for name, m in known.items()) <= budget
 
 
