@@ -122,6 +122,15 @@ class VqaDataset(BaseModel, ABC):
 
     kind: str
 
+    @property
+    @abstractmethod
+    def family(self) -> str:
+        """Which data sets count as the same kind of shift away from pretraining.
+
+        Whatever is learned from past runs never comes from the family it is judged on. Two tasks
+        that share an answer remap are one family, and so is one task under several seeds or sizes.
+        """
+
     @abstractmethod
     def load(self, image_size_px: int) -> VqaSplits:
         """All parts, with square pictures of ``image_size_px`` pixels a side."""

@@ -39,6 +39,11 @@ class EasyVqa(VqaDataset):
     )
     seed: int = Field(0, ge=0, lt=2**32, description="Which train pictures are kept apart.")
 
+    @property
+    @override
+    def family(self) -> str:
+        return "easy-vqa"
+
     @override
     def load(self, image_size_px: int) -> VqaSplits:
         published_train, test = _published_parts(image_size_px)

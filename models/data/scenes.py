@@ -13,7 +13,6 @@ from rankscope.models.data.scenes_questions import (
     CELLS_PER_SIDE,
     Question,
     ask_one_of,
-    sample_scene,
 )
 from rankscope.models.data.scenes_tasks import TASKS, Task
 
@@ -22,12 +21,16 @@ class Scenes(VqaDataset):
     """Shapes on a 3 x 3 grid; ``task`` names what differs from the embedded model's pretraining.
 
     ``answers``: the same questions, answered in other words. ``hues``: a dark ground and colors
-    never seen. ``skills``: four kinds of question that pretraining does not ask.
+    never seen. ``textures``: things filled with one of six textures, which most questions ask for.
+    ``skills``: four kinds of question that pretraining does not ask. ``descriptions``: answers of
+    two to five words, where pretraining gives one.
     """
 
     kind: Literal["scenes"] = "scenes"
-    task: Literal["answers", "hues", "skills"] = Field(
-        "answers", description="What differs from pretraining: answer words, colors or questions."
+    task: Literal["answers", "hues", "textures", "skills", "descriptions"] = Field(
+        "answers",
+        description="What differs from pretraining: answer words, colors, textures, questions, "
+        "or answers of several words.",
     )
     train_items: int = Field(7680, ge=32, le=100_000, description="Questions to train on.")
     probe_items: int = Field(512, ge=32, le=10_000, description="Questions the scheduler may use.")
@@ -35,6 +38,11 @@ class Scenes(VqaDataset):
     test_items: int = Field(2048, ge=1000, le=50_000, description="Questions of the final test.")
     questions_per_scene: int = Field(2, ge=1, le=8, description="Questions about each picture.")
     seed: int = Field(0, ge=0, lt=2**32, description="Everything drawn follows from it.")
+
+    @property
+    @override
+    def family(self) -> str:
+        return TASKS[self.task].family
 
     @override
     def load(self, image_size_px: int) -> VqaSplits:
@@ -67,7 +75,7 @@ class Scenes(VqaDataset):
         image_ids: list[int] = []
         questions: list[Question] = []
         while len(questions) < num_items:
-            scene = sample_scene(rng)
+            scene = task.compose(rng)
             for _ in range(min(self.questions_per_scene, num_items - len(questions))):
                 questions.append(ask_one_of(task.askers, scene, rng))
                 image_ids.append(len(scenes))

@@ -1,4 +1,4 @@
-"""Drawing scenes: flat shapes on a plain ground, at once for all things of all pictures.
+"""Drawing scenes: shapes on a plain ground, at once for all things of all pictures.
 
 Shape letters: N pictures, T things, G cells a side, P pixels a side of a cell, C color channels.
 """
@@ -10,8 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from rankscope.models.data.contract import UInt8Array
+from rankscope.models.data.scenes_textures import PLAIN, second_shares
 
 COLORS = ("red", "green", "blue", "yellow", "purple", "orange", "black", "gray")
+
+# How far the second tone of a texture goes from the color towards white: the tones are far enough
+# apart in every color, and no color's second tone is another color.
+WHITENING = np.float32(0.65)
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -50,6 +55,7 @@ class Thing:
     shape: str
     cell: int
     radius: float
+    texture: str = PLAIN
 
 
 Scene = tuple[Thing, ...]
@@ -110,12 +116,14 @@ def draw(
     if things:
         scene_T = np.repeat(np.arange(len(scenes)), [len(scene) for scene in scenes])
         row_T, column_T = np.divmod([thing.cell for thing in things], cells_per_side)
-        alpha_TPP = _coverage(things, cell_px, rng)
+        x_T1P, y_TP1 = _own_axes(things, cell_px, rng)
+        distance_TPP = _distances(things, x_T1P, y_TP1)
         color_TC = _tints(things, look, rng)
-        ground_TC = ground_NC[scene_T]
-        cells_NGGPPC[scene_T, row_T, column_T] = (
-            ground_TC[:, None, None, :]
-            + alpha_TPP[..., None] * (color_TC - ground_TC)[:, None, None, :]
+        paint_TPPC = _paints(things, color_TC, (x_T1P, y_TP1), distance_TPP, rng)
+        ground_T11C = ground_NC[scene_T][:, None, None, :]
+        alpha_TPP1 = np.clip(0.5 - distance_TPP * cell_px, 0.0, 1.0)[..., None]
+        cells_NGGPPC[scene_T, row_T, column_T] = ground_T11C + alpha_TPP1 * (
+            paint_TPPC - ground_T11C
         )
     images = cells_NGGPPC.transpose(0, 1, 3, 2, 4, 5)
     return images.reshape(len(scenes), image_size_px, image_size_px, 3)
@@ -134,21 +142,52 @@ def _tints(things: Sequence[Thing], look: Look, rng: np.random.Generator) -> Flo
     return np.clip(color_TC + shade_TC, 0, 255).astype(np.float32)
 
 
-def _coverage(things: Sequence[Thing], cell_px: int, rng: np.random.Generator) -> FloatArray:
-    """How much of each pixel a thing covers, 0 to 1, shape (T, P, P)."""
+def _own_axes(
+    things: Sequence[Thing], cell_px: int, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
+    """Every pixel's place as seen from its thing's center, in cells: (T, 1, P) and (T, P, 1)."""
     radius_T = np.array([thing.radius for thing in things], dtype=np.float32)
     # 0.9 keeps the whole thing inside its cell, proportions up to 1.1 included.
     slack_T = np.maximum(0.0, 0.5 - radius_T) * 0.9
     offset_T2 = (rng.uniform(-1, 1, size=(len(things), 2)) * slack_T[:, None]).astype(np.float32)
-    stretch_T = rng.uniform(0.95, 1.05, size=len(things)).astype(np.float32)
+    stretch_T11 = rng.uniform(0.95, 1.05, size=len(things)).astype(np.float32)[:, None, None]
     axis_P = ((np.arange(cell_px, dtype=np.float32) + 0.5) / cell_px) - 0.5
-    alpha_TPP = np.empty((len(things), cell_px, cell_px), dtype=np.float32)
+    x_T1P = (axis_P[None, None, :] - offset_T2[:, 0, None, None]) / stretch_T11
+    y_TP1 = (axis_P[None, :, None] - offset_T2[:, 1, None, None]) * stretch_T11
+    return x_T1P, y_TP1
+
+
+def _distances(things: Sequence[Thing], x_T1P: FloatArray, y_TP1: FloatArray) -> FloatArray:
+    """Signed distance of every pixel to its thing's outline, in cells, shape (T, P, P)."""
+    radius_T = np.array([thing.radius for thing in things], dtype=np.float32)
+    cell_px = x_T1P.shape[-1]
+    distance_TPP = np.empty((len(things), cell_px, cell_px), dtype=np.float32)
     shape_T = np.array([SHAPES.index(thing.shape) for thing in things])
     for index, distance_to in enumerate(_DISTANCES.values()):
         chosen = np.flatnonzero(shape_T == index)
-        stretch = stretch_T[chosen, None, None]
-        x = (axis_P[None, None, :] - offset_T2[chosen, 0, None, None]) / stretch
-        y = (axis_P[None, :, None] - offset_T2[chosen, 1, None, None]) * stretch
-        distance = distance_to(x, y, radius_T[chosen, None, None])
-        alpha_TPP[chosen] = np.clip(0.5 - distance * cell_px, 0.0, 1.0)
-    return alpha_TPP
+        distance_TPP[chosen] = distance_to(
+            x_T1P[chosen], y_TP1[chosen], radius_T[chosen, None, None]
+        )
+    return distance_TPP
+
+
+def _paints(
+    things: Sequence[Thing],
+    color_TC: FloatArray,
+    axes: tuple[FloatArray, FloatArray],
+    distance_TPP: FloatArray,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """What fills each thing, (T, P, P, C), or (T, 1, 1, C) where no thing has a texture.
+
+    A textured thing is partly filled with a lighter tone of its color; chance says which part.
+    """
+    color_T11C = color_TC[:, None, None, :]
+    textures = [thing.texture for thing in things]
+    if all(texture == PLAIN for texture in textures):
+        return color_T11C
+    share_TPP = second_shares(textures, *axes, distance_TPP)
+    is_swapped_T = (rng.random(len(things)) < 0.5) & (np.array(textures) != PLAIN)
+    share_TPP[is_swapped_T] = 1 - share_TPP[is_swapped_T]
+    paint_TPPC: FloatArray = color_T11C + share_TPP[..., None] * (WHITENING * (255 - color_T11C))
+    return paint_TPPC

@@ -80,7 +80,7 @@ def ask_shape(scene: Scene, rng: Random) -> Question:
 
 def ask_position(scene: Scene, rng: Random) -> Question | None:
     """Cell of the one thing with a given color, shape, or color and shape."""
-    name = rng.choice((_color_of, _shape_of, _full_name_of))
+    name = rng.choice((color_of, shape_of, full_name_of))
     thing = pick_unique(scene, rng, name)
     if thing is None:
         return None
@@ -110,14 +110,14 @@ def ask_existence(scene: Scene, rng: Random) -> Question:
     """
     kind = rng.random()
     if kind < 0.25:
-        return _exists(COLORS, sorted({thing.color for thing in scene}), rng)
+        return ask_whether(COLORS, sorted({thing.color for thing in scene}), rng)
     if kind < 0.5:
-        return _exists(SHAPES, sorted({thing.shape for thing in scene}), rng)
-    present = sorted({_full_name_of(thing) for thing in scene})
+        return ask_whether(SHAPES, sorted({thing.shape for thing in scene}), rng)
+    present = sorted({full_name_of(thing) for thing in scene})
     mixed = sorted({f"{one.color} {other.shape}" for one in scene for other in scene})
     if len(mixed) > len(present) and rng.random() < 0.6:
-        return _exists(mixed, present, rng)
-    return _exists([f"{color} {shape}" for color in COLORS for shape in SHAPES], present, rng)
+        return ask_whether(mixed, present, rng)
+    return ask_whether([f"{color} {shape}" for color in COLORS for shape in SHAPES], present, rng)
 
 
 def ask_lone(scene: Scene, rng: Random) -> Question:
@@ -165,21 +165,24 @@ def yes_or_no(statement: bool) -> str:
     return "yes" if statement else "no"
 
 
-def _exists(candidates: Sequence[str], present: Sequence[str], rng: Random) -> Question:
-    """Half the questions name something present, half a candidate that is not."""
+def ask_whether(candidates: Sequence[str], present: Sequence[str], rng: Random) -> Question:
+    """Whether something is there; half the questions name a candidate that is not."""
     if rng.random() < 0.5:
         return Question(f"is there a {rng.choice(present)}", "yes", "existence")
     absent = [candidate for candidate in candidates if candidate not in present]
     return Question(f"is there a {rng.choice(absent)}", "no", "existence")
 
 
-def _color_of(thing: Thing) -> str:
+def color_of(thing: Thing) -> str:
+    """The color alone."""
     return thing.color
 
 
-def _shape_of(thing: Thing) -> str:
+def shape_of(thing: Thing) -> str:
+    """The shape alone."""
     return thing.shape
 
 
-def _full_name_of(thing: Thing) -> str:
+def full_name_of(thing: Thing) -> str:
+    """Color and shape."""
     return f"{thing.color} {thing.shape}"

@@ -1,10 +1,11 @@
 """What a transfer task changes against pretraining: its questions, its look or its answers."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
+from rankscope.models.data.scenes_descriptions import DESCRIBING_ASKERS
 from rankscope.models.data.scenes_drawing import PAPER, Look, Scene
 from rankscope.models.data.scenes_questions import (
     PLACES,
@@ -12,8 +13,10 @@ from rankscope.models.data.scenes_questions import (
     Asker,
     Question,
     pick_unique,
+    sample_scene,
     yes_or_no,
 )
+from rankscope.models.data.scenes_texture_questions import TEXTURE_ASKERS, sample_textured_scene
 
 
 @dataclass(frozen=True)
@@ -21,11 +24,15 @@ class Task:
     """One shift away from pretraining.
 
     Args:
+        family: Tasks whose shifts are of one kind; see ``VqaDataset.family``.
+        compose: Who puts scenes together.
         askers: Who words the questions, equally often where the scene allows it.
         look: How scenes are rendered.
         answer_words: Words of an answer that are replaced; all others stay.
     """
 
+    family: str
+    compose: Callable[[Random], Scene] = sample_scene
     askers: tuple[Asker, ...] = PRETRAINING_ASKERS
     look: Look = PAPER
     answer_words: Mapping[str, str] = field(default_factory=dict)
@@ -119,14 +126,17 @@ def ask_confirmation(scene: Scene, rng: Random) -> Question:
 
 
 TASKS: Mapping[str, Task] = {
-    "answers": Task(answer_words=OTHER_WORDS),
-    "hues": Task(look=NIGHT),
+    "answers": Task("words", answer_words=OTHER_WORDS),
+    "hues": Task("look", look=NIGHT),
+    "textures": Task("look", compose=sample_textured_scene, askers=TEXTURE_ASKERS),
     "skills": Task(
+        "questions",
         askers=(
             ask_color_of_shape,
             ask_shape_of_color,
             ask_majority,
             ask_confirmation,
-        )
+        ),
     ),
+    "descriptions": Task("descriptions", askers=DESCRIBING_ASKERS),
 }

@@ -21,8 +21,8 @@ from rankscope.models.vlms.embedded.modeling import EmbeddedVlmForConditionalGen
 PAD, END, IMAGE, UNKNOWN = "<pad>", "</s>", "<image>", "<unk>"
 NOT_SCORED = -100
 """Label of tokens that do not count towards the loss (PyTorch's ``ignore_index``)."""
-MAX_ANSWER_TOKENS = 3
-"""To generate: the longest built-in answers are two words, the third token ends them."""
+MAX_ANSWER_TOKENS = 6
+"""To generate: the longest built-in answers are five words, the sixth token ends them."""
 
 SETTINGS_FILE = "processor.json"
 

@@ -7,6 +7,7 @@ import pytest
 
 from rankscope.models.data import EasyVqa
 from rankscope.models.data.contract import VqaSplits
+from rankscope.models.data.scenes_tasks import TASKS
 
 
 @pytest.fixture(scope="module")
@@ -42,3 +43,8 @@ def test_another_seed_keeps_other_pictures_apart(splits: VqaSplits) -> None:
     other = EasyVqa(seed=1).load(1)
     assert set(other.probe.image_ids_I.tolist()) != set(splits.probe.image_ids_I.tolist())
     assert other.test.questions == splits.test.questions
+
+
+def test_easy_vqa_is_a_family_of_its_own() -> None:
+    assert EasyVqa().family == "easy-vqa"
+    assert EasyVqa().family not in {task.family for task in TASKS.values()}

@@ -11,7 +11,12 @@ from rankscope.models.data.scenes_tasks import TASKS
 from rankscope.models.lora.inventory import list_linears
 from rankscope.models.vlms import EmbeddedVlm
 from rankscope.models.vlms.embedded.pretrain import REPORT_FILE, Recipe, held_out_accuracy
-from rankscope.models.vlms.embedded.processing import load_embedded, weights_dir
+from rankscope.models.vlms.embedded.processing import (
+    MAX_ANSWER_TOKENS,
+    generate_answers,
+    load_embedded,
+    weights_dir,
+)
 from rankscope.models.vlms.linears import shipped_linears
 
 FLOORS = {"color": 0.95, "shape": 0.95, "position": 0.75, "counting": 0.70}
@@ -48,6 +53,26 @@ def test_the_tokenizer_knows_every_word_of_every_built_in_data_set(
     texts = sorted({text for part in parts for text in (*part.questions, *part.answers)})
     blank = np.zeros((len(texts), 48, 48, 3), dtype=np.uint8)
     assert len(processor.prompt_batch(blank, texts)["input_ids"]) == len(texts)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_built_in_answer_and_its_end_can_be_generated(task: str) -> None:
+    splits = Scenes.model_validate({"kind": "scenes", "task": task}).load(3)
+    parts = (splits.train, splits.probe, splits.validation, splits.test)
+    num_words = {len(answer.split()) for part in parts for answer in part.answers}
+    assert max(num_words) + 1 <= MAX_ANSWER_TOKENS
+
+
+@pytest.mark.parametrize("task", ["answers", "hues", "skills"])
+def test_more_tokens_to_generate_change_no_answer_of_fewer(task: str) -> None:
+    """Three tokens were generated when the longest answers had two words."""
+    model, processor = load_embedded()
+    part = Scenes.model_validate({"kind": "scenes", "task": task}).sample(48, 48)
+    images_NHWC = part.images_of(range(len(part)))
+    long = generate_answers(model, processor, images_NHWC, part.questions)
+    processor.max_answer_tokens = 3
+    short = generate_answers(model, processor, images_NHWC, part.questions)
+    assert [" ".join(answer.split()[:3]) for answer in long] == short
 
 
 def test_the_shipped_list_of_linears_is_the_models_own() -> None:
