@@ -74,10 +74,13 @@ class Decided(_Event):
 
 
 class Measured(_Event):
-    """A measurement a planner asked for, its result and what it cost."""
+    """A measurement a planner asked for, its result and what it cost.
+
+    Also the training data from which a scheduler that trains by itself sets out: it asks nobody.
+    """
 
     kind: Literal["measured"] = "measured"
-    request: Measure
+    request: Measure | None = Field(description="None: setting out from training data.")
     results: tuple[MeasurementResult, ...]
     cost_s: float = Field(ge=0)
     cost_items: int = Field(ge=0, description="Forward passes over single items.")

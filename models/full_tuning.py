@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from rankscope.models.inventory import Inventory
+from rankscope.models.tuning import Batches
 
 
 class FullTuning:
@@ -17,6 +18,10 @@ class FullTuning:
         self._modules = {f"{module.name}.weight": module.name for module in inventory.modules}
         for name in self._modules:
             model.get_parameter(name).requires_grad_(True)
+
+    def prepare(self, batches: Batches) -> None:
+        """Nothing to do."""
+        del batches
 
     def ranks(self) -> dict[str, int]:
         """Nothing has a rank."""

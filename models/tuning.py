@@ -1,10 +1,24 @@
 """What the training loop needs of what a run trains: elastic LoRA, AdaLoRA or the weights."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from torch import Tensor, nn
+
+Batches = Callable[[int], Iterable[Mapping[str, Tensor]]]
+"""The first so many training batches of the run, on the model's device."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What a tuning did before the first step."""
+
+    text: str
+    """For people."""
+    cost_items: int = 0
+    """Forward passes over single training items that it took; a backward pass counts as two."""
 
 
 class Tuning(Protocol):
@@ -13,6 +27,14 @@ class Tuning(Protocol):
     @property
     def model(self) -> nn.Module:
         """The model to run and to train."""
+        ...
+
+    def prepare(self, batches: Batches) -> Preparation | None:
+        """Set out, from training data where need be; None if there was nothing to do.
+
+        Called before the first step, and not in a run that resumes: there ``load`` brings back what
+        came of it.
+        """
         ...
 
     def ranks(self) -> dict[str, int]:

@@ -170,7 +170,7 @@ def fill_in_realised(decisions: Sequence[Form]) -> None:
 def measured_form(head: Head, measured: Mapping[str, Any]) -> Form:
     """What a planner had measured; ``probe_loss`` with every adapter on, in nats per item."""
     asked = []
-    for request in measured["request"]["requests"]:
+    for request in measured["request"]["requests"] if measured["request"] else ():
         what = str(request["kind"]).replace("_", " ")
         groups = f" of {len(request['groups'])} groups" if "groups" in request else ""
         asked.append(f"{what}{groups} on {request['num_items']} items")
@@ -178,7 +178,7 @@ def measured_form(head: Head, measured: Mapping[str, Any]) -> Form:
     return head.form(
         "measured",
         {
-            "what": ", ".join(asked),
+            "what": ", ".join(asked) or "start from training data",
             "cost_s": measured["cost_s"],
             "cost_items": measured["cost_items"],
             "probe_loss": finite(losses[0]["loss"]) if losses else None,

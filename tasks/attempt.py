@@ -29,6 +29,7 @@ from rankscope.tasks.callback import Request, RunCallback
 from rankscope.tasks.checkpoints import list_checkpoints, load_trained, read_checkpoint
 from rankscope.tasks.loop import RankTrainer, seed_everything
 from rankscope.tasks.narrating import line_of
+from rankscope.tasks.preparing import prepare
 from rankscope.tasks.scoring import Score, exact_match, mean_loss, score
 
 log = structlog.get_logger()
@@ -111,6 +112,9 @@ class Training:
         if config.evaluation.before and not (is_scored_before and checkpoints):
             self._score_before()
         if not checkpoints:
+            done = prepare(config, assembled, self._emit)
+            if done is not None:
+                self._tell(done)
             self._tell_start()
             if assembled.steering:
                 assembled.steering.decide(0, None, None)

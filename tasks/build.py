@@ -108,7 +108,7 @@ def _tuning(config: RunConfig, vlm: LoadedVlm, inventory: Inventory, budget: int
                 vlm.model,
                 inventory,
                 settings,
-                equivalent_rank=budget / inventory.params_per_rank,
+                budget=budget,
                 steps=config.training.steps,
                 scale=scale,
             )

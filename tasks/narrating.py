@@ -31,6 +31,8 @@ def line_of(event: Event) -> str | None:
         case Decided():
             verb = "moves" if event.decision.kind == "apply" else "keeps"
             line = f"scheduler {verb} ranks: {event.decision.reason}"
+        case Measured(request=None):
+            line = f"set out from training data: {event.cost_items:,} items, {event.cost_s:.1f} s"
         case Measured():
             line = f"measured for the scheduler: {event.cost_items:,} items, {event.cost_s:.1f} s"
         case CheckpointSaved():

@@ -62,7 +62,7 @@ def _recorded(engine: Engine, run_id: str) -> list[RecordedDecision]:
             measured=tuple(
                 pair
                 for one in measured
-                if one.step == decided.step
+                if one.step == decided.step and one.request is not None
                 for pair in zip(one.request.requests, one.results, strict=True)
             ),
         )

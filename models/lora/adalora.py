@@ -16,6 +16,8 @@ from rankscope.models.lora.attach import ADAPTER
 from rankscope.models.lora.export import write_adapter
 from rankscope.models.lora.naming import exact_targets
 from rankscope.models.schedulers.adalora import AdaLora
+from rankscope.models.schedulers.leaving_out import told
+from rankscope.models.tuning import Batches, Preparation
 
 _RANKNUM_GUARD = 1e-5
 """peft divides by the start rank plus this."""
@@ -28,7 +30,7 @@ class AdaLoraTuning:
         model: Base model; its chosen linears are wrapped in place.
         inventory: The modules to adapt.
         settings: Schedule and smoothing.
-        equivalent_rank: The budget as the same rank on every module.
+        budget: Adapter parameters; whether they are held throughout, the settings say.
         steps: Optimizer steps of the run.
         scale: Factor s, the same as every other scheduler's: peft's alpha is s times the start
             rank.
@@ -42,17 +44,19 @@ class AdaLoraTuning:
         inventory: Inventory,
         settings: AdaLora,
         *,
-        equivalent_rank: float,
+        budget: int,
         steps: int,
         scale: float,
     ) -> None:
         self.scale = scale
-        self._names = [module.name for module in inventory.modules]
+        start = settings.start(inventory.modules, budget)
+        self._names = start.names
+        self._start_ranks = start.ranks(inventory.modules)
         self._module_names = tuple(name for name, _ in model.named_modules())
-        self._start_rank = settings.init_rank(equivalent_rank)
+        self._start_rank = start.rank
         schedule = settings.schedule(steps)
         config = AdaLoraConfig(
-            target_r=settings.target_rank(equivalent_rank),
+            target_r=start.target_triplets // len(start.names),
             init_r=self._start_rank,
             tinit=schedule.warmup_steps,
             tfinal=schedule.final_steps,
@@ -68,12 +72,26 @@ class AdaLoraTuning:
         self.model: nn.Module = get_peft_model(model, config)
         tuner = self.model.base_model
         assert isinstance(tuner, AdaLoraModel)
+        # peft derives it from target_r and so knows whole ranks per module only
+        tuner.rankallocator.target_bgt = start.target_triplets
         self._tuner = tuner
         self._config = config
 
+    def prepare(self, batches: Batches) -> Preparation | None:
+        """Nothing to do, but to tell which modules are left out."""
+        del batches
+        left_out = [name for name, rank in self._start_ranks.items() if rank == 0]
+        if not left_out:
+            return None
+        return Preparation(
+            f"AdaLoRA holds A, B and E within the budget: start rank {self._start_rank} on "
+            f"{len(self._names)} modules, {len(left_out)} left out ({told(left_out)})"
+        )
+
     def ranks(self) -> dict[str, int]:
-        """Triplets not masked, per module."""
-        return {name: int(mask_R.sum()) for name, mask_R in self._masks().items()}
+        """Triplets not masked, per module; 0 for modules left out."""
+        kept = {name: int(mask_R.sum()) for name, mask_R in self._masks().items()}
+        return dict.fromkeys(self._start_ranks, 0) | kept
 
     def live_params(self) -> int:
         """A, B and E as they lie in memory: masked triplets still count, because they still do."""

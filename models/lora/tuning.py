@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from rankscope.models.lora.attach import ADAPTER
 from rankscope.models.lora.elastic import ElasticLora, LoraState
 from rankscope.models.lora.export import export
+from rankscope.models.tuning import Batches, Preparation
 
 _NUM_RESIZES = "num_resizes"
 
@@ -23,6 +24,11 @@ class ElasticTuning:
     def model(self) -> nn.Module:
         """The peft model."""
         return self.elastic.peft_model
+
+    def prepare(self, batches: Batches) -> Preparation | None:
+        """Nothing to do: a planner gives the first ranks."""
+        del batches
+        return None
 
     def ranks(self) -> dict[str, int]:
         """Rank per module, in inventory order."""

@@ -96,6 +96,14 @@ def test_a_measurement_says_what_it_was_and_what_it_cost() -> None:
     assert (form["probe_loss"], form["probe_loss_se"], form["cost_items"]) == (1.5, None, 96)
 
 
+def test_setting_out_from_training_data_is_told_as_a_measurement_nobody_asked_for() -> None:
+    event = Measured(step=0, time=0.0, request=None, results=(), cost_s=0.2, cost_items=96)
+    form = form_of(event, 1, INDEX_OF)
+    assert form is not None
+    assert form["what"] == "start from training data"
+    assert (form["probe_loss"], form["cost_items"]) == (None, 96)
+
+
 def test_a_score_comes_with_its_interval_over_items() -> None:
     form = form_of(evaluated(3, [True, False]), 1, INDEX_OF)
     assert form is not None

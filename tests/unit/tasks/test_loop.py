@@ -286,7 +286,7 @@ def adalora() -> AdaLoraTuning:
     vlm = tiny.vlm()
     settings = AdaLora(warmup_fraction=0.1, final_fraction=0.5, interval_fraction=0.01)
     return AdaLoraTuning(
-        vlm.model, tiny.inventory_of(vlm), settings, equivalent_rank=2, steps=6, scale=2.0
+        vlm.model, tiny.inventory_of(vlm), settings, budget=2 * BUDGET, steps=6, scale=2.0
     )
 
 

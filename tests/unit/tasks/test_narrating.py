@@ -1,6 +1,13 @@
 import pytest
 
-from rankscope.models.events import CheckpointSaved, Evaluated, Event, RanksChanged, Resumed
+from rankscope.models.events import (
+    CheckpointSaved,
+    Evaluated,
+    Event,
+    Measured,
+    RanksChanged,
+    Resumed,
+)
 from rankscope.tasks.narrating import line_of
 
 AT = {"step": 4, "time": 1.0}
@@ -22,11 +29,15 @@ MOVED = {"ranks": {"a": 1, "b": 0}, "moved_params": 1234, "live_params": 13056}
             "ranks of 2 modules changed, 1,234 parameters moved, 13,056 live",
         ),
         (RanksChanged(**AT, **MOVED, cause="observed"), None),
+        (
+            Measured(**AT, request=None, results=(), cost_s=0.46, cost_items=1536),
+            "set out from training data: 1,536 items, 0.5 s",
+        ),
         (CheckpointSaved(**AT, path="checkpoints/x", size_bytes=2400), "saved checkpoints/x, 2 kB"),
         (Resumed(**AT, attempt=2), "attempt 2 goes on from step 4"),
         (Resumed(**AT, attempt=2, from_start=True), "attempt 2 goes on from the start"),
     ],
-    ids=["score", "move", "observed", "checkpoint", "resumed", "from start"],
+    ids=["score", "move", "observed", "prepared", "checkpoint", "resumed", "from start"],
 )  # fmt: skip
 def test_events_read_as_sentences(event: Event, line: str | None) -> None:
     assert line_of(event) == line

@@ -31,7 +31,7 @@ def elastic_lora() -> Tuning:
 def adalora() -> Tuning:
     vlm = tiny.vlm()
     inventory = tiny.inventory_of(vlm)
-    return AdaLoraTuning(vlm.model, inventory, AdaLora(), equivalent_rank=1, steps=6, scale=2.0)
+    return AdaLoraTuning(vlm.model, inventory, AdaLora(), budget=496, steps=6, scale=2.0)
 
 
 TUNINGS = (elastic_lora, adalora)

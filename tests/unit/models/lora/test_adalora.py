@@ -20,10 +20,17 @@ SETTINGS = AdaLora(warmup_fraction=0.2, final_fraction=0.3, interval_fraction=0.
 
 
 def tuning_of(make_llama: MakeLlama) -> AdaLoraTuning:
-    """14 modules, start rank ceil(1.5 * 2) = 3, target 2."""
+    """14 modules, 992 parameters per rank, 2.9 of them: start rank ceil(1.5 * 2) = 3, target 2."""
     model = make_llama().requires_grad_(requires_grad=False)
     inventory = find_modules(model, ".*_proj", frozenset({"language"}))
-    return AdaLoraTuning(model, inventory, SETTINGS, equivalent_rank=2.9, steps=STEPS, scale=2.0)
+    return AdaLoraTuning(model, inventory, SETTINGS, budget=2876, steps=STEPS, scale=2.0)
+
+
+def held_tuning_of(make_llama: MakeLlama, budget: int) -> AdaLoraTuning:
+    model = make_llama().requires_grad_(requires_grad=False)
+    inventory = find_modules(model, ".*_proj", frozenset({"language"}))
+    settings = SETTINGS.model_copy(update={"live_budget": "held"})
+    return AdaLoraTuning(model, inventory, settings, budget=budget, steps=STEPS, scale=2.0)
 
 
 class Loop:
@@ -125,6 +132,40 @@ def test_an_export_computes_what_the_model_computes(
     expected = logits(tuning.model, token_batch)
     assert not torch.allclose(expected, logits(make_llama(), token_batch), atol=1e-2)
     assert float((logits(loaded, token_batch) - expected).abs().max()) <= 1e-5
+
+
+@pytest.mark.parametrize("budget", [992, 2 * 992, 5 * 992])
+def test_held_to_the_budget_it_never_exceeds_it_and_still_prunes(
+    make_llama: MakeLlama, token_batch: dict[str, Tensor], tmp_path: Path, budget: int
+) -> None:
+    """Rank 1 of 992 does not pay for 14 more of E: one q_proj (65 with E) goes; 13 / 1.5 = 8 stay.
+
+    Twice that pays for rank 1 only, 14 / 1.5 = 9; five times for rank 4, 56 / 1.5 = 37.
+    """
+    tuning = held_tuning_of(make_llama, budget)
+    kept = {992: (13, 8), 2 * 992: (14, 9), 5 * 992: (56, 37)}[budget]
+    assert sum(tuning.ranks().values()) == kept[0]
+    assert tuning.ranks().keys() == tuning_of(make_llama).ranks().keys()
+    loop = Loop(tuning, token_batch)
+    for step in range(STEPS):
+        loop.steps(step, step + 1)
+        assert tuning.live_params() <= budget
+    assert sum(tuning.ranks().values()) == kept[1]
+    tuning.export(tmp_path, base_model_name="tiny")
+    loaded = PeftModel.from_pretrained(make_llama(), str(tmp_path))
+    difference = logits(loaded, token_batch) - logits(tuning.model, token_batch)
+    assert float(difference.abs().max()) <= 1e-5
+
+
+def test_it_tells_which_modules_are_left_out(make_llama: MakeLlama) -> None:
+    done = held_tuning_of(make_llama, 992).prepare(lambda _: ())
+    assert done is not None
+    assert (done.cost_items, done.text) == (
+        0,
+        "AdaLoRA holds A, B and E within the budget: start rank 1 on 13 modules, 1 left out "
+        "(model.layers.1.self_attn.q_proj)",
+    )
+    assert held_tuning_of(make_llama, 2 * 992).prepare(lambda _: ()) is None
 
 
 def test_an_untrained_adapter_is_no_adapter(make_llama: MakeLlama, tmp_path: Path) -> None:
