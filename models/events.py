@@ -65,12 +65,21 @@ class RanksChanged(_Event):
     )
 
 
+class Failed(BaseModel):
+    """In place of a decision: the planner failed, ranks stay, and it is not asked again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["failed"] = "failed"
+    reason: str = Field(description="What went wrong, in one line.")
+
+
 class Decided(_Event):
-    """A planner's decision with the view it saw."""
+    """A planner's decision, or its failure to decide, with the view it saw."""
 
     kind: Literal["decided"] = "decided"
     view: View
-    decision: Annotated[Keep | Apply, Field(discriminator="kind")]
+    decision: Annotated[Keep | Apply | Failed, Field(discriminator="kind")]
 
 
 class Measured(_Event):

@@ -14,6 +14,7 @@ from rankscope.models.lora.adalora import AdaLoraTuning
 from rankscope.models.lora.elastic import ElasticLora
 from rankscope.models.lora.inventory import find_modules
 from rankscope.models.lora.tuning import ElasticTuning
+from rankscope.models.rank_bounds import check_budget, initial_states
 from rankscope.models.schedulers.adalora import AdaLora
 from rankscope.models.schedulers.allocation import uniform_ranks
 from rankscope.models.schedulers.contract import RankPlanner
@@ -24,7 +25,6 @@ from rankscope.tasks.batches import Collator
 from rankscope.tasks.callback import RunCallback
 from rankscope.tasks.loop import RankTrainer
 from rankscope.tasks.measuring import Measurer
-from rankscope.tasks.planning import initial_states
 from rankscope.tasks.rates import Rates
 from rankscope.tasks.steering import Emit, Steering
 
@@ -46,7 +46,8 @@ def assemble(config: RunConfig, emit: Emit) -> Assembled:
     """Load model and data, put adapters on, and connect the planner.
 
     Raises:
-        ValueError: The targets match nothing, or the budget is below the minimum ranks.
+        ValueError: The targets match nothing, pins or budget leave no room, or the planner's
+            settings cannot work with model and data.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     vlm = load_vlm(config.model, device)
@@ -57,6 +58,7 @@ def assemble(config: RunConfig, emit: Emit) -> Assembled:
     other = _train_projector(tuning) if config.training.train_projector else 0
     steering = None
     if isinstance(tuning, ElasticTuning) and isinstance(config.scheduler, RankPlanner):
+        _check_probe(config.scheduler, len(splits.probe))
         steering = Steering(
             config.scheduler,
             tuning.elastic,
@@ -113,9 +115,19 @@ def _tuning(config: RunConfig, vlm: LoadedVlm, inventory: Inventory, budget: int
                 scale=scale,
             )
         case _:
-            ranks = uniform_ranks(initial_states(inventory, config.lora), budget)
+            states = initial_states(inventory, config.lora)
+            check_budget(states, budget)
+            ranks = uniform_ranks(states, budget)
             elastic = ElasticLora(vlm.model, inventory, ranks, scale=scale, seed=seed)
             return ElasticTuning(elastic)
+
+
+def _check_probe(planner: RankPlanner, num_items: int) -> None:
+    if planner.most_probe_items > num_items:
+        raise ValueError(
+            f"a scheduler may measure on at most the {num_items} probe items, {planner.kind} asks "
+            f"for {planner.most_probe_items}; lower its number of probe items"
+        )
 
 
 def _train_projector(tuning: Tuning) -> int:

@@ -53,6 +53,7 @@ class CheckpointState(BaseModel):
     last_epoch: int
     memory: dict[str, JsonValue]
     saliency: dict[str, ModuleSaliency]
+    scheduler_failure: str | None = None
     train_loss: float | None
     num_samples: int
     python_random: list[Any]

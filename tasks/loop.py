@@ -150,6 +150,7 @@ class RankTrainer(Trainer):
             last_epoch=self._schedule().last_epoch,
             memory=steering.memory if steering else {},
             saliency=steering.saliency.state() if steering and steering.saliency else {},
+            scheduler_failure=steering.failure if steering else None,
             train_loss=self.train_loss,
             num_samples=steering.num_samples if steering else 0,
             python_random=python_random,
@@ -166,6 +167,7 @@ class RankTrainer(Trainer):
         self.train_loss = state.train_loss
         if self.steering:
             self.steering.memory = state.memory
+            self.steering.failure = state.scheduler_failure
             self.steering.lr_factors = state.lr_factors
             self.steering.num_samples = state.num_samples
             if self.steering.saliency:

@@ -5,6 +5,7 @@ from rankscope.models.events import (
     Decided,
     Evaluated,
     Event,
+    Failed,
     Measured,
     RanksChanged,
     Resumed,
@@ -28,6 +29,8 @@ def line_of(event: Event) -> str | None:
                 f"ranks of {len(event.ranks)} modules changed, {event.moved_params:,} parameters "
                 f"moved, {event.live_params:,} live"
             )
+        case Decided(decision=Failed()):
+            line = f"scheduler failed, ranks stay to the end: {event.decision.reason}"
         case Decided():
             verb = "moves" if event.decision.kind == "apply" else "keeps"
             line = f"scheduler {verb} ranks: {event.decision.reason}"

@@ -1,26 +1,36 @@
 """Asks a planner at its steps and makes its decisions real: the only place where ranks change."""
 
+import copy
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
 from rankscope.models.config import LoraSettings
-from rankscope.models.events import Decided, Event, Measured, ParamsSampled, RanksChanged
+from rankscope.models.events import (
+    Decided,
+    Event,
+    Failed,
+    LogLine,
+    Measured,
+    ParamsSampled,
+    RanksChanged,
+)
 from rankscope.models.lora.elastic import ElasticLora
 from rankscope.models.lora.saliency import SaliencyTracker
+from rankscope.models.rank_bounds import initial_states
+from rankscope.models.schedulers.checked import PlannerError, checked
 from rankscope.models.schedulers.contract import (
     MAX_MEASURE_ROUNDS,
     Apply,
     Keep,
     Measure,
     Memory,
-    ModuleState,
     RankPlanner,
     View,
 )
 from rankscope.tasks.measuring import Measurer
-from rankscope.tasks.planning import highest_rank
 
 SALIENCY_DECAY = 0.9
 """Of the running saliency that planners see: a memory of about ten steps."""
@@ -28,12 +38,15 @@ SALIENCY_DECAY = 0.9
 Emit = Callable[[Event], None]
 
 
-class PlannerError(RuntimeError):
-    """A planner broke its contract; the message says rule, value and remedy."""
-
-
 class Steering:
-    """One run's planner, its memory, and the adapters it steers."""
+    """One run's planner, its memory, and the adapters it steers.
+
+    Training never dies of its planner: when ``plan`` raises, breaks its contract or asks for what
+    cannot be measured, the ranks stay as they are, ``failure`` says why, and it is not asked again.
+
+    Raises:
+        ValueError: The planner's settings cannot work with this model, budget and data.
+    """
 
     def __init__(
         self,
@@ -48,6 +61,7 @@ class Steering:
         emit: Emit,
     ) -> None:
         self.memory: Memory = {}
+        self.failure: str | None = None
         self.num_samples = 1  # sample 0 is taken before the first decision
         self.lr_factors: dict[str, float] = {}
         self.saliency = (
@@ -56,71 +70,81 @@ class Steering:
         self._planner = planner
         self._elastic = elastic
         self._measurer = measurer
-        self._settings = settings
+        self._states = initial_states(elastic.inventory, settings)
         self._budget = budget
         self._num_steps = num_steps
         self._seed = seed
         self._emit = emit
         self._steps = frozenset(planner.decision_steps(num_steps))
+        planner.check(self._view(0, None))
 
     def is_due(self, step: int) -> bool:
-        """Whether the planner decides at ``step``."""
-        return step in self._steps
+        """Whether the planner decides at ``step``; never again after it failed."""
+        return self.failure is None and step in self._steps
 
     def decide(
         self, step: int, train_loss: float | None, optimizer: torch.optim.Optimizer | None
     ) -> None:
-        """Let the planner decide at ``step`` and apply what it says.
-
-        Raises:
-            PlannerError: The decision breaks the budget or a bound, names an unknown module, or
-                never comes.
-        """
-        view = self._view(step, train_loss)
-        decision: Keep | Apply | Measure
-        for _ in range(MAX_MEASURE_ROUNDS):
-            decision, self.memory = self._planner.plan(view, self.memory)
-            if not isinstance(decision, Measure):
-                break
-            answer = self._measurer.answer(decision)
-            self._emit(
-                Measured(
-                    step=step,
-                    time=time.time(),
-                    request=decision,
-                    results=answer.results,
-                    cost_s=answer.cost_s,
-                    cost_items=answer.cost_items,
-                )
-            )
-            view = view.model_copy(update={"measurements": (*view.measurements, *answer.results)})
-        else:
-            raise PlannerError(
-                f"a planner must decide after at most {MAX_MEASURE_ROUNDS} measurements, "
-                f"{self._planner.kind} asked for more at step {step}; mend its plan()"
-            )
-        if isinstance(decision, Apply):
-            self._check(view, decision)
+        """Let the planner decide at ``step``, unless it failed before, and apply what it says."""
+        if self.failure is not None:
+            return
+        view, decision = self._ask(self._view(step, train_loss))
+        if isinstance(decision, Failed):
+            self.failure = decision.reason
         self._emit(Decided(step=step, time=time.time(), view=view, decision=decision))
-        if isinstance(decision, Keep):
+        if not isinstance(decision, Apply):
             return
         self._apply(step, decision, optimizer)
         if decision.lr_factors is not None:
             self.lr_factors = dict(decision.lr_factors)
 
+    def _ask(self, view: View) -> tuple[View, Keep | Apply | Failed]:
+        """The planner's decision, and the view with all that was measured for it."""
+        for _ in range(MAX_MEASURE_ROUNDS):
+            try:
+                answer = self._planner.plan(view, copy.deepcopy(self.memory))
+                decision, memory = checked(self._planner, view, answer)
+                if not isinstance(decision, Measure):
+                    self.memory = memory
+                    return view, decision
+                measured = self._measurer.answer(decision)
+            except Exception as error:  # noqa: BLE001 - a planner may fail in any way
+                return view, self._failed(view.step, error)
+            self.memory = memory
+            self._emit(
+                Measured(
+                    step=view.step,
+                    time=time.time(),
+                    request=decision,
+                    results=measured.results,
+                    cost_s=measured.cost_s,
+                    cost_items=measured.cost_items,
+                )
+            )
+            results = (*view.measurements, *measured.results)
+            view = view.model_copy(update={"measurements": results})
+        endless = PlannerError(
+            f"a planner must decide after at most {MAX_MEASURE_ROUNDS} measurements, "
+            f"{self._planner.kind} asked for more at step {view.step}; mend its plan()"
+        )
+        return view, self._failed(view.step, endless)
+
+    def _failed(self, step: int, error: Exception) -> Failed:
+        """Why, in one line; where it happened goes to the run's log."""
+        trace = "".join(traceback.format_exception(error))
+        self._emit(LogLine(step=step, time=time.time(), level="error", text=trace))
+        text = " ".join(str(error).split())
+        kind = "" if isinstance(error, PlannerError) else f"{type(error).__name__}: "
+        return Failed(reason=f"{kind}{text}".rstrip(": "))
+
     def _view(self, step: int, train_loss: float | None) -> View:
         ranks = self._elastic.ranks()
         saliency = self.saliency.values() if self.saliency else {}
         modules = tuple(
-            ModuleState(
-                **module.model_dump(),
-                rank=ranks[module.name],
-                min_rank=self._settings.min_rank,
-                max_rank=highest_rank(module, self._settings),
-                pinned=False,
-                saliency=saliency.get(module.name),
+            state.model_copy(
+                update={"rank": ranks[state.name], "saliency": saliency.get(state.name)}
             )
-            for module in self._elastic.inventory.modules
+            for state in self._states
         )
         return View(
             step=step,
@@ -130,30 +154,6 @@ class Steering:
             modules=modules,
             train_loss=train_loss,
         )
-
-    def _check(self, view: View, decision: Apply) -> None:
-        states = {module.name: module for module in view.modules}
-        who = f"{self._planner.kind} at step {view.step}"
-        unknown = sorted(
-            (decision.ranks.keys() | (decision.lr_factors or {}).keys()) - states.keys()
-        )
-        if unknown:
-            raise PlannerError(f"a planner may name known modules only, {who} named {unknown[0]}")
-        for name, rank in decision.ranks.items():
-            state = states[name]
-            if not state.min_rank <= rank <= state.max_rank or (
-                state.pinned and rank != state.rank
-            ):
-                raise PlannerError(
-                    f"the rank of {name} must lie in {state.min_rank}..{state.max_rank}, "
-                    f"{who} gave {rank}"
-                )
-        ranks = self._elastic.ranks() | decision.ranks
-        params = self._elastic.inventory.params(ranks)
-        if params > self._budget:
-            raise PlannerError(
-                f"adapters must stay within {self._budget:,} parameters, {who} planned {params:,}"
-            )
 
     def _apply(self, step: int, decision: Apply, optimizer: torch.optim.Optimizer | None) -> None:
         before = self._elastic.ranks()

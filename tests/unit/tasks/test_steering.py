@@ -1,18 +1,27 @@
 """A planner's decisions made real: checked first, applied whole or not at all, told as events."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import pytest
 from pydantic import TypeAdapter
 from typing_extensions import override
 
 from rankscope.models.config import LoraSettings
-from rankscope.models.events import Decided, Event, Measured, ParamsSampled, RanksChanged
+from rankscope.models.events import (
+    Decided,
+    Event,
+    Failed,
+    LogLine,
+    Measured,
+    ParamsSampled,
+    RanksChanged,
+)
 from rankscope.models.schedulers.contract import (
     MAX_MEASURE_ROUNDS,
     Apply,
     Decision,
     Keep,
+    KnockOut,
     Measure,
     Memory,
     ProbeLoss,
@@ -20,8 +29,9 @@ from rankscope.models.schedulers.contract import (
     Statistic,
     View,
 )
+from rankscope.models.schedulers.fixed import Fixed
 from rankscope.tasks.measuring import Measurer
-from rankscope.tasks.steering import PlannerError, Steering
+from rankscope.tasks.steering import Steering
 from tests.unit.tasks import tiny
 
 BUDGET = 496
@@ -56,7 +66,7 @@ class Watching(Scripted):
 class Shell:
     """A run's steering with all that it says."""
 
-    def __init__(self, planner: RankPlanner, *, max_rank: int = 4, min_rank: int = 0) -> None:
+    def __init__(self, planner: RankPlanner, **settings: Any) -> None:
         vlm = tiny.vlm()
         self.elastic = tiny.elastic_of(vlm, 1)
         self.events: list[Event] = []
@@ -64,7 +74,7 @@ class Shell:
             planner,
             self.elastic,
             Measurer(self.elastic, vlm, tiny.part(8)),
-            LoraSettings(min_rank=min_rank, max_rank=max_rank),
+            LoraSettings.model_validate({"max_rank": 4} | settings),
             budget=BUDGET,
             num_steps=10,
             seed=3,
@@ -73,6 +83,15 @@ class Shell:
 
     def decide(self, step: int = 5) -> None:
         self.steering.decide(step, 1.25, None)
+
+    def failure(self) -> str:
+        """Why the planner is no longer asked, as recorded and as remembered."""
+        told = self.events[-1]
+        assert isinstance(told, Decided)
+        assert isinstance(told.decision, Failed)
+        assert self.steering.failure == told.decision.reason
+        assert not any(self.steering.is_due(step) for step in range(11))
+        return told.decision.reason
 
 
 def apply(ranks: dict[str, int], lr_factors: dict[str, float] | None = None) -> Apply:
@@ -96,39 +115,151 @@ ASK = Measure(requests=(ProbeLoss(num_items=4),))
         (apply({Q0: 2}), "within 496 parameters, scripted at step 5 planned 528"),
         (apply({Q0: 0, K0: 5}), f"the rank of {K0} must lie in 0..4, scripted at step 5 gave 5"),
         (apply({K0: -1}), f"the rank of {K0} must lie in 0..4, scripted at step 5 gave -1"),
+        (
+            apply({Q0: 0}, lr_factors={K0: float("nan")}),
+            f"factor must be finite and at least 0, scripted at step 5 gave nan to {K0}",
+        ),
+        (
+            cast("Decision", apply({}).model_copy(update={"ranks": {K0: 0.5}})),
+            f"the rank of {K0} must lie in 0..4, scripted at step 5 gave 0.5",
+        ),
     ],
-    ids=["unknown module", "unknown factor", "over budget", "too high", "negative"],
+    ids=["module", "factor's module", "budget", "too high", "negative", "factor", "no number"],
 )
-def test_a_decision_that_breaks_the_contract_is_refused_and_moves_nothing(
+def test_a_decision_that_breaks_the_contract_moves_nothing_and_is_the_last(
     decision: Apply, message: str
 ) -> None:
     """Rank 2 on one q_proj: 496 + 32 = 528."""
-    shell = Shell(Scripted(script=(decision,)))
+    shell = Shell(Scripted.model_construct(kind="scripted", script=(decision, MOVE)))
     before = shell.elastic.state()
-    with pytest.raises(PlannerError) as caught:
-        shell.decide()
-    assert message in str(caught.value)
+    shell.decide()
+    assert message in shell.failure()
+    shell.decide(step=6)
     after = shell.elastic.state()
     assert after.ranks == before.ranks
     assert all((after.tensors[name] == tensor).all() for name, tensor in before.tensors.items())
     assert shell.steering.lr_factors == {}
-    assert not any(isinstance(event, RanksChanged) for event in shell.events)
+    assert [event.kind for event in shell.events] == ["log_line", "decided"]
 
 
-def test_a_rank_below_the_configured_minimum_is_refused() -> None:
-    shell = Shell(Scripted(script=(apply({Q0: 0}),)), min_rank=1)
-    with pytest.raises(PlannerError, match=r"must lie in 1\.\.4, scripted at step 5 gave 0"):
-        shell.decide()
-    assert shell.elastic.ranks()[Q0] == 1
+@pytest.mark.parametrize(
+    ("settings", "ranks", "message"),
+    [
+        ({"min_rank": 1}, {Q0: 0}, r"must lie in 1\.\.4, scripted at step 5 gave 0"),
+        (
+            {"pins": {"layers.0.self_attn.q_proj": 1}},
+            {Q0: 0},
+            r"must lie in 1\.\.1, scripted at step 5 gave 0",
+        ),
+        (
+            {"rank_multiple": 2},
+            dict.fromkeys((Q0, K0), 0),
+            "must be a multiple of 2, scripted at step 5 gave 1",
+        ),
+    ],
+    ids=["minimum", "pin", "multiple"],
+)
+def test_bounds_pins_and_multiples_of_the_run_bind_every_planner(
+    settings: dict[str, Any], ranks: dict[str, int], message: str
+) -> None:
+    shell = Shell(Scripted(script=(apply(ranks),)), **settings)
+    shell.decide()
+    with pytest.raises(AssertionError, match=message):
+        raise AssertionError(shell.failure())
+    assert set(shell.elastic.ranks().values()) == {1}
 
 
-def test_a_planner_that_never_stops_asking_is_refused_after_eight_answers() -> None:
+def test_a_planner_that_never_stops_asking_is_given_up_after_eight_answers() -> None:
     shell = Shell(Scripted(script=(ASK,)))
     before = shell.elastic.ranks()
-    with pytest.raises(PlannerError, match="after at most 8 measurements, scripted asked for more"):
-        shell.decide()
-    assert [event.kind for event in shell.events] == ["measured"] * MAX_MEASURE_ROUNDS
+    shell.decide()
+    assert "after at most 8 measurements, scripted asked for more" in shell.failure()
+    kinds = [event.kind for event in shell.events]
+    assert kinds == [*["measured"] * MAX_MEASURE_ROUNDS, "log_line", "decided"]
     assert shell.elastic.ranks() == before
+
+
+class Broken(Scripted):
+    """Fails at its second decision, after it has moved ranks."""
+
+    script: tuple[Decision, ...] = ()
+    fault: Literal["raises", "forgets json", "no tuple", "no decision", "nan"]
+
+    @override
+    def plan(self, view: View, memory: Memory) -> tuple[Decision, Memory]:
+        if view.step == 1:
+            return MOVE, {"moved": True}
+        memory["moved"] = "changed in place"
+        match self.fault:
+            case "raises":
+                raise ZeroDivisionError("division by\nzero")
+            case "forgets json":
+                return Keep(reason="well so"), {"when": cast("str", object())}
+            case "nan":
+                return Keep(reason="well so"), {"loss": float("nan")}
+            case "no decision":
+                return cast("Decision", None), memory
+        return cast("tuple[Decision, Memory]", None)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("raises", "ZeroDivisionError: division by zero"),
+        ("forgets json", "a planner's memory must be plain JSON, that of scripted at step 2 is"),
+        ("nan", "a planner's memory must be plain JSON, that of scripted at step 2 is"),
+        (
+            "no decision",
+            "a planner must decide Keep, Apply or Measure, scripted at step 2 gave NoneType",
+        ),
+        (
+            "no tuple",
+            "a planner must return a decision and its memory, scripted at step 2 returned NoneType",
+        ),
+    ],
+)
+def test_a_planner_that_breaks_down_leaves_ranks_and_memory_as_they_were(
+    fault: str, message: str
+) -> None:
+    shell = Shell(Broken.model_validate({"fault": fault}))
+    shell.decide(step=1)
+    moved = shell.elastic.ranks()
+    shell.decide(step=2)
+    assert shell.failure().startswith(message)
+    assert shell.elastic.ranks() == moved
+    assert moved[Q0] == 0
+    assert shell.steering.memory == {"moved": True}
+    trace = shell.events[-2]
+    assert isinstance(trace, LogLine)
+    assert trace.level == "error"
+    assert trace.text.startswith("Traceback")
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (ProbeLoss(num_items=9), "ValueError: a scheduler may measure on at most the 8 probe"),
+        (KnockOut(groups={"a": ("x",)}, num_items=4), "ValueError: only adapted modules can be"),
+    ],
+    ids=["too many items", "unknown module"],
+)
+def test_a_measurement_that_fails_is_the_planners_last(
+    request_: ProbeLoss | KnockOut, message: str
+) -> None:
+    shell = Shell(Scripted(script=(Measure(requests=(request_,)), MOVE)))
+    was_training = shell.elastic.peft_model.training
+    shell.decide()
+    assert shell.failure().startswith(message)
+    assert shell.elastic.peft_model.training == was_training
+    shell.decide(step=6)
+    assert set(shell.elastic.ranks().values()) == {1}
+
+
+def test_what_a_planner_cannot_work_with_is_refused_at_the_start() -> None:
+    with pytest.raises(ValueError, match=r"scheduler\.ranks must fit the budget of 496 parameters"):
+        Shell(Fixed(ranks=dict.fromkeys((Q0, K0, Q1, K1), 4)))
+    with pytest.raises(ValueError, match=r"lora\.pins must match at least one of the 14 adapted"):
+        Shell(Scripted(script=(MOVE,)), pins={"nowhere": 1})
 
 
 def test_a_move_is_told_as_decision_then_samples_then_ranks() -> None:
