@@ -122,9 +122,9 @@ def draw(
         paint_TPPC = _paints(things, color_TC, (x_T1P, y_TP1), distance_TPP, rng)
         ground_T11C = ground_NC[scene_T][:, None, None, :]
         alpha_TPP1 = np.clip(0.5 - distance_TPP * cell_px, 0.0, 1.0)[..., None]
-        cells_NGGPPC[scene_T, row_T, column_T] = ground_T11C + alpha_TPP1 * (
-            paint_TPPC - ground_T11C
-        )
+        mixed_TPPC = alpha_TPP1 * (paint_TPPC - ground_T11C)
+        mixed_TPPC += ground_T11C
+        cells_NGGPPC[scene_T, row_T, column_T] = mixed_TPPC
     images = cells_NGGPPC.transpose(0, 1, 3, 2, 4, 5)
     return images.reshape(len(scenes), image_size_px, image_size_px, 3)
 
@@ -189,5 +189,6 @@ def _paints(
     share_TPP = second_shares(textures, *axes, distance_TPP)
     is_swapped_T = (rng.random(len(things)) < 0.5) & (np.array(textures) != PLAIN)
     share_TPP[is_swapped_T] = 1 - share_TPP[is_swapped_T]
-    paint_TPPC: FloatArray = color_T11C + share_TPP[..., None] * (WHITENING * (255 - color_T11C))
+    paint_TPPC: FloatArray = share_TPP[..., None] * (WHITENING * (255 - color_T11C))
+    paint_TPPC += color_T11C
     return paint_TPPC
