@@ -1,14 +1,14 @@
 """A run's row from its creation over its attempts to its end; events come by the sink."""
 
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from sqlalchemy import Engine, and_, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from rankscope.models.config import RunConfig
-from rankscope.models.events import OPEN_STATUSES, RunStatus
+from rankscope.models.events import OPEN_STATUSES
+from rankscope.models.external import ExternalRun
 from rankscope.models.inventory import Inventory
 from rankscope.storage.choices import Origin
 from rankscope.storage.control import request_control, take_control
@@ -18,6 +18,7 @@ from rankscope.storage.errors import OtherVersionError, RunRefusedError, Storage
 from rankscope.storage.finding import RunFilter, list_runs, resolve_run
 from rankscope.storage.ids import new_id
 from rankscope.storage.packing import pack_model, unpack_json
+from rankscope.storage.run_record import Parent, RunRecord
 from rankscope.storage.tables import Run
 
 __all__ = [
@@ -43,47 +44,9 @@ START_GRACE_S = 120.0
 """How long a run outside the queue may take to begin its first attempt (torch imports slowly)."""
 
 
-class Parent(NamedTuple):
-    """Where a forked run comes from."""
-
-    run_id: str
-    step: int
-
-
-class RunRecord(BaseModel):
-    """A run's row as it was when read; times in UTC."""
-
-    model_config = ConfigDict(frozen=True)
-
-    id: str
-    config: RunConfig
-    owner: str
-    origin: Origin
-    parent: Parent | None
-    status: RunStatus
-    status_reason: str
-    queue: str
-    is_held: bool
-    attempt: int
-    lease_until: datetime | None
-    worker_id: str | None
-    created_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
-    step: int
-    num_steps: int
-    last_event_id: int
-    inventory: Inventory | None
-    budget_params: int | None
-    max_live_params: int | None
-    final_params: int | None
-    other_trainable_params: int | None
-    log_path: str | None
-
-
 def create_run(
     engine: Engine,
-    config: RunConfig,
+    config: RunConfig | ExternalRun,
     *,
     origin: Origin,
     owner: str,
@@ -154,6 +117,7 @@ def get_run(engine: Engine, run_id: str) -> RunRecord:
     if row is None:
         raise no_such_run(run_id)
     values = {name: row[name] for name in RunRecord.model_fields if name in row}
+    values["described"] = row["config"]
     packed, parent_id = row["inventory"], row["parent_run_id"]
     if packed is not None:
         values["inventory"] = Inventory.model_validate_json(unpack_json(packed))
@@ -245,7 +209,7 @@ def set_inventory(
         )
 
 
-def _run_of_key(engine: Engine, key: str | None, config: RunConfig) -> str | None:
+def _run_of_key(engine: Engine, key: str | None, config: RunConfig | ExternalRun) -> str | None:
     if key is None:
         return None
     with engine.connect() as connection:
@@ -268,7 +232,7 @@ def _is_taken(engine: Engine, run_id: str) -> bool:
 
 
 def _new_row(
-    config: RunConfig, origin: Origin, owner: str, key: str | None, priority: int
+    config: RunConfig | ExternalRun, origin: Origin, owner: str, key: str | None, priority: int
 ) -> dict[str, object]:
     now = datetime.now(UTC)
     is_queued = origin == "queue"

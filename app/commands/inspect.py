@@ -70,7 +70,7 @@ def show(run: RunId, as_json: AsJson = False) -> None:
     ranks = history.rank_map(engine, run_id)
     if as_json:
         answer = summary.model_dump(mode="json") | {
-            "config": record.config.model_dump(mode="json"),
+            "config": record.described.model_dump(mode="json"),
             "status_reason": record.status_reason,
             "ranks": ranks,
             "decision_log": [
