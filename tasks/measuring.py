@@ -4,14 +4,16 @@ Shapes: B items.
 """
 
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
+from typing_extensions import override
 
 from rankscope.models.data.contract import VqaPart
 from rankscope.models.lora.credit import adapter_credit
 from rankscope.models.lora.elastic import ElasticLora
-from rankscope.models.lora.probe import gradient_energy
+from rankscope.models.lora.probe import gradient_energy, weight_sensitivity
 from rankscope.models.schedulers.contract import (
     GradientEnergy,
     GradientEnergyResult,
@@ -24,6 +26,8 @@ from rankscope.models.schedulers.contract import (
     MeasurementResult,
     ProbeLoss,
     ProbeLossResult,
+    WeightSensitivity,
+    WeightSensitivityResult,
 )
 from rankscope.models.vlms.loading import LoadedVlm
 from rankscope.tasks.batches import Collator
@@ -42,14 +46,21 @@ class Answer:
     cost_items: int
 
 
-class Measurer:
-    """Runs measurements on the probe part of a data set."""
+class ItemMeasurer(ABC):
+    """Runs measurements on probe items, wherever they come from."""
 
-    def __init__(self, elastic: ElasticLora, vlm: LoadedVlm, probe: VqaPart) -> None:
+    def __init__(self, elastic: ElasticLora, num_items: int) -> None:
         self._elastic = elastic
-        self._vlm = vlm
-        self._probe = probe
-        self._collate = Collator(probe, vlm.processor)
+        self._names = [module.name for module in elastic.inventory.modules]
+        self.num_items = num_items
+
+    @abstractmethod
+    def batches(self, num_items: int) -> list[dict[str, torch.Tensor]]:
+        """The first probe items, where the model is; items along the first axis."""
+
+    def item_losses(self, model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Mean loss (nats) of every item of a batch, shape (B,)."""
+        return item_losses(model, batch)
 
     def answer(self, request: Measure) -> Answer:
         """Measure everything in one request, the model in evaluation mode meanwhile."""
@@ -78,9 +89,15 @@ class Measurer:
                     loss=float(losses_B.mean()), loss_se=_standard_error(losses_B)
                 )
                 return result, num_items
+            # A backward pass costs about two forward passes.
             case GradientEnergy():
-                # A backward pass costs about two forward passes.
-                return self._gradient_energy(num_items), 3 * num_items
+                batches = self.batches(num_items)
+                energy = gradient_energy(self._elastic, self._names, batches)
+                return GradientEnergyResult(energy=energy), 3 * num_items
+            case WeightSensitivity():
+                batches = self.batches(num_items)
+                sensitivity = weight_sensitivity(self._elastic, self._names, batches)
+                return WeightSensitivityResult(sensitivity=sensitivity), 3 * num_items
             case HeldOutCredit():
                 return self._held_out_credit(num_items), 3 * num_items
 
@@ -94,15 +111,11 @@ class Measurer:
             rise_se[group] = _standard_error(rise_B)
         return KnockOutResult(loss=float(on_B.mean()), rise=rise, rise_se=rise_se)
 
-    def _gradient_energy(self, num_items: int) -> GradientEnergyResult:
-        names = [module.name for module in self._elastic.inventory.modules]
-        batches = list(self._batches(num_items))
-        return GradientEnergyResult(energy=gradient_energy(self._elastic, names, batches))
-
     def _held_out_credit(self, num_items: int) -> HeldOutCreditResult:
-        credit_BM, losses_B = adapter_credit(self._elastic, self._batches(num_items), item_losses)
-        names = list(self._elastic.ranks())
-        by_module = list(zip(names, credit_BM.T, strict=True))
+        credit_BM, losses_B = adapter_credit(
+            self._elastic, self.batches(num_items), self.item_losses
+        )
+        by_module = list(zip(self._names, credit_BM.T, strict=True))
         return HeldOutCreditResult(
             loss=float(losses_B.mean()),
             loss_se=_standard_error(losses_B),
@@ -113,23 +126,34 @@ class Measurer:
 
     def _losses(self, num_items: int) -> torch.Tensor:
         with torch.no_grad():
-            losses = [item_losses(self._elastic.peft_model, b) for b in self._batches(num_items)]
+            model = self._elastic.peft_model
+            losses = [self.item_losses(model, batch) for batch in self.batches(num_items)]
         return torch.cat(losses).double().cpu()
 
-    def _batches(self, num_items: int) -> "list[dict[str, torch.Tensor]]":
+    def _enough(self, num_items: int) -> int:
+        if num_items > self.num_items:
+            raise ValueError(
+                f"a scheduler may measure on at most the {self.num_items} probe items, "
+                f"got {num_items}; lower its number of probe items"
+            )
+        return num_items
+
+
+class Measurer(ItemMeasurer):
+    """Runs measurements on the probe part of a data set."""
+
+    def __init__(self, elastic: ElasticLora, vlm: LoadedVlm, probe: VqaPart) -> None:
+        super().__init__(elastic, len(probe))
+        self._vlm = vlm
+        self._collate = Collator(probe, vlm.processor)
+
+    @override
+    def batches(self, num_items: int) -> list[dict[str, torch.Tensor]]:
         batches = []
         for start in range(0, num_items, PROBE_BATCH_ITEMS):
             batch = self._collate(range(start, min(start + PROBE_BATCH_ITEMS, num_items)))
             batches.append({key: value.to(self._vlm.device) for key, value in batch.items()})
         return batches
-
-    def _enough(self, num_items: int) -> int:
-        if num_items > len(self._probe):
-            raise ValueError(
-                f"a scheduler may measure on at most the {len(self._probe)} probe items, "
-                f"got {num_items}; lower its number of probe items"
-            )
-        return num_items
 
 
 def _standard_error(values_B: torch.Tensor) -> float:

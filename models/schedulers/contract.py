@@ -20,11 +20,13 @@ Memory = dict[str, JsonValue]
 MAX_MEASURE_ROUNDS = 8
 """A planner that asks more often in one decision is taken to be in a loop."""
 
-Statistic = Literal["saliency"]
-"""A running statistic the training shell can collect; a planner names and pays what it needs.
+Statistic = Literal["saliency", "singular_values"]
+"""A statistic the training shell can collect; a planner names and pays what it needs.
 
 ``saliency``: per component k, the exponential mean of |b_k . dB_k|, the first-order change of the
 training loss when the component is removed (ALGORITHMS 3.1), in loss units.
+
+``singular_values``: those of the module's whole change s B A at the decision, falling.
 """
 
 
@@ -48,6 +50,9 @@ class ModuleState(AdaptableModule):
     )
     saliency: tuple[float, ...] | None = Field(
         None, description="Per component, loss units; None where the planner did not ask for it."
+    )
+    singular_values: tuple[float, ...] | None = Field(
+        None, description="Of s B A, falling, ``rank`` of them; None where not asked for."
     )
 
 
@@ -99,8 +104,19 @@ class HeldOutCredit(_Frozen):
     num_items: int = Field(ge=1)
 
 
+class WeightSensitivity(_Frozen):
+    """Ask for the mean over each base weight's entries of |W * Gbar|, Gbar its mean gradient.
+
+    Costs one forward and backward pass over the items. Source: GoRA, arXiv 2502.12171.
+    """
+
+    kind: Literal["weight_sensitivity"] = "weight_sensitivity"
+    num_items: int = Field(ge=1)
+
+
 MeasurementRequest = Annotated[
-    KnockOut | ProbeLoss | GradientEnergy | HeldOutCredit, Field(discriminator="kind")
+    KnockOut | ProbeLoss | GradientEnergy | HeldOutCredit | WeightSensitivity,
+    Field(discriminator="kind"),
 ]
 
 
@@ -142,8 +158,19 @@ class HeldOutCreditResult(_Frozen):
     )
 
 
+class WeightSensitivityResult(_Frozen):
+    """Per module, the mean first-order change of the loss when an entry of its weight is zeroed."""
+
+    kind: Literal["weight_sensitivity"] = "weight_sensitivity"
+    sensitivity: dict[str, float] = Field(description="Nats per entry of the base weight.")
+
+
 MeasurementResult = Annotated[
-    KnockOutResult | ProbeLossResult | GradientEnergyResult | HeldOutCreditResult,
+    KnockOutResult
+    | ProbeLossResult
+    | GradientEnergyResult
+    | HeldOutCreditResult
+    | WeightSensitivityResult,
     Field(discriminator="kind"),
 ]
 
@@ -249,6 +276,9 @@ class RankPlanner(_Frozen, ABC):
 
     def decision_steps(self, num_steps: int) -> tuple[int, ...]:
         """Steps at which ``plan`` is called, ascending; 0 is before the first optimizer step.
+
+        ``num_steps`` is after the last one, before the run is scored: what is decided there is
+        never trained again.
 
         Modules start at the uniform allocation of the budget, so a planner that keeps at step 0
         trains uniform.

@@ -22,9 +22,10 @@ from rankscope.models.schedulers.contract import (
     Memory,
     RankPlanner,
     View,
+    WeightSensitivityResult,
 )
 
-_OF_ANY_SIZE = (GradientEnergyResult, HeldOutCreditResult)
+_OF_ANY_SIZE = (GradientEnergyResult, HeldOutCreditResult, WeightSensitivityResult)
 """Answers about every module, which stand for the same question with more or fewer items."""
 
 
@@ -160,7 +161,9 @@ def _with_ranks(view: View, step: int, ranks: dict[str, int]) -> View:
         module
         if module.rank == ranks[module.name]
         # Statistics of components that the replayed planner does not have are not its to see.
-        else module.model_copy(update={"rank": ranks[module.name], "saliency": None})
+        else module.model_copy(
+            update={"rank": ranks[module.name], "saliency": None, "singular_values": None}
+        )
         for module in view.modules
     )
     return view.model_copy(update={"step": step, "modules": modules, "measurements": ()})

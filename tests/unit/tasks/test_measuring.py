@@ -6,7 +6,7 @@ from torch import Tensor
 
 from rankscope.models.data.contract import VqaPart
 from rankscope.models.lora.elastic import ElasticLora
-from rankscope.models.lora.probe import gradient_energy
+from rankscope.models.lora.probe import gradient_energy, weight_sensitivity
 from rankscope.models.schedulers.contract import (
     GradientEnergy,
     GradientEnergyResult,
@@ -17,6 +17,8 @@ from rankscope.models.schedulers.contract import (
     Measure,
     ProbeLoss,
     ProbeLossResult,
+    WeightSensitivity,
+    WeightSensitivityResult,
 )
 from rankscope.models.vlms.loading import LoadedVlm
 from rankscope.tasks.batches import Collator
@@ -110,6 +112,16 @@ def test_gradient_energy_is_that_of_the_first_probe_items() -> None:
     assert all(parameter.grad is None for parameter in elastic.peft_model.parameters())
 
 
+def test_weight_sensitivity_is_that_of_the_first_probe_items() -> None:
+    vlm, probe = tiny.vlm(), tiny.part(8)
+    elastic = tiny.elastic_of(vlm, 1)
+    request = Measure(requests=(WeightSensitivity(num_items=5),))
+    result = Measurer(elastic, vlm, probe).answer(request).results[0]
+    assert isinstance(result, WeightSensitivityResult)
+    batch = Collator(probe, vlm.processor)(range(5))
+    assert result.sensitivity == weight_sensitivity(elastic, list(elastic.ranks()), [batch])
+
+
 def test_held_out_credit_is_that_of_every_item_alone_with_its_error() -> None:
     vlm, probe = tiny.vlm(), tiny.part(8)
     elastic = tiny.elastic_of(vlm, 2)
@@ -139,7 +151,7 @@ def test_held_out_credit_is_that_of_every_item_alone_with_its_error() -> None:
 
 
 def test_answers_come_in_the_order_asked_with_their_price() -> None:
-    """Knock-outs: (2 groups + 1) * 4 = 12; loss: 3; gradients: 3 * 2 = 6; credit: 3 * 3 = 9."""
+    """Loss: 3; knock-outs: (2 groups + 1) * 4 = 12; gradients: 3 * 2 = 6 and 3; credit: 3 * 3."""
     vlm = tiny.vlm()
     measurer = Measurer(tiny.elastic_of(vlm, 1), vlm, tiny.part(8))
     answer = measurer.answer(
@@ -149,6 +161,7 @@ def test_answers_come_in_the_order_asked_with_their_price() -> None:
                 KnockOut(groups=GROUPS, num_items=4),
                 GradientEnergy(num_items=2),
                 HeldOutCredit(num_items=3),
+                WeightSensitivity(num_items=1),
             )
         )
     )
@@ -157,8 +170,9 @@ def test_answers_come_in_the_order_asked_with_their_price() -> None:
         "knock_out",
         "gradient_energy",
         "held_out_credit",
+        "weight_sensitivity",
     ]
-    assert answer.cost_items == 30
+    assert answer.cost_items == 33
     assert answer.cost_s > 0
 
 
@@ -186,6 +200,7 @@ def test_more_probe_items_than_there_are_is_refused() -> None:
         KnockOut(groups=GROUPS, num_items=5),
         GradientEnergy(num_items=5),
         HeldOutCredit(num_items=5),
+        WeightSensitivity(num_items=5),
     ):
         with pytest.raises(
             ValueError, match="at most the 4 probe items, got 5; lower its number of probe items"
