@@ -1,7 +1,8 @@
 """Compare runs: one row per configuration, seeds pooled, paired differences, fairness checked."""
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,9 +15,12 @@ from rankscope.models.events import OPEN_STATUSES
 from rankscope.storage.errors import UnknownRunError
 from rankscope.storage.intervals import NOTHING, Interval, over_seeds, paired_over_items, wilson
 from rankscope.storage.packing import unpack_bits
+from rankscope.storage.scheduler_failures import scheduler_failures
 from rankscope.storage.tables import Evaluation, Run
 
 _NOT_CONFIGURATION = ("seed", "name", "tags", "version")
+_MADE_BY_ORIGIN = ("ranks", "lr_factors")
+_MAPPINGS = ("scheduler.ranks", "scheduler.lr_factors")
 _ABSENT = "(absent)"
 Flat = dict[str, str]
 Bits = npt.NDArray[np.bool_]
@@ -54,6 +58,7 @@ class _Arm:
     num_open: int = 0
     num_unscored: int = 0
     """Ended runs without a test score."""
+    num_scheduler_failures: int = 0
     budgets: set[int] = field(default_factory=set)
     live: list[int] = field(default_factory=list)
     correct: dict[int, list[Bits]] = field(default_factory=dict)
@@ -109,6 +114,7 @@ def _arms(engine: Engine, run_ids: list[str]) -> list[_Arm]:
         found = {
             row.id: row for row in connection.execute(select(*columns).where(Run.id.in_(run_ids)))
         }
+        failures = scheduler_failures(connection, run_ids)
     missing = [run_id for run_id in run_ids if run_id not in found]
     if missing or not run_ids:
         raise UnknownRunError(
@@ -119,13 +125,14 @@ def _arms(engine: Engine, run_ids: list[str]) -> list[_Arm]:
     arms: dict[str, _Arm] = {}
     for run_id in run_ids:
         row = found[run_id]
-        flat = _flatten({k: v for k, v in row.config.items() if k not in _NOT_CONFIGURATION})
+        flat = _flatten(_configuration(row.config))
         arm = arms.setdefault(json.dumps(flat, sort_keys=True), _Arm(flat))
         arm.runs.append(run_id)
         arm.scheduler = row.config["scheduler"]["kind"]
         is_open = row.status in OPEN_STATUSES
         arm.num_open += is_open
         arm.num_unscored += not is_open and run_id not in scores
+        arm.num_scheduler_failures += run_id in failures
         if row.budget_params is not None:
             arm.budgets.add(row.budget_params)
         if row.max_live_params is not None:
@@ -216,6 +223,9 @@ def _warnings(arms: list[_Arm], reference: _Arm) -> list[str]:
         if arm.num_unscored:
             runs = f"{arm.num_unscored} of {len(arm.runs)} runs"
             warnings.append(f"{arm.label}: {runs} have no test score")
+        if arm.num_scheduler_failures:
+            runs = f"{arm.num_scheduler_failures} of {len(arm.runs)} runs"
+            warnings.append(f"{arm.label}: the scheduler of {runs} failed, their ranks stayed")
         if not _is_equal_budget(arm, reference):
             budgets = ", ".join(f"{budget:,}" for budget in sorted(arm.budgets))
             warnings.append(f"{arm.label}: unequal budgets, {budgets} parameters")
@@ -245,12 +255,31 @@ def _label(arm: _Arm, differing: list[str], arms: list[_Arm]) -> str:
     """The scheduler's name where that tells the arms apart, else the settings that do."""
     if sum(other.scheduler == arm.scheduler for other in arms) == 1:
         return arm.scheduler
-    settings = [f"{key}={arm.flat[key]}" for key in differing if key in arm.flat]
+    settings = [f"{key}={arm.flat[key]}" for key in differing if arm.flat.get(key)]
     return " ".join([arm.scheduler, *(s for s in settings if not s.startswith("scheduler.kind="))])
 
 
+def _configuration(config: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """What must be equal for runs to be one configuration.
+
+    Given ranks that name their origin stand for it: those of another seed's run are other ranks of
+    the same making.
+    """
+    kept = {key: value for key, value in config.items() if key not in _NOT_CONFIGURATION}
+    scheduler = kept.get("scheduler")
+    if isinstance(scheduler, dict) and scheduler.get("origin"):
+        kept["scheduler"] = {k: v for k, v in scheduler.items() if k not in _MADE_BY_ORIGIN}
+    return kept
+
+
 def _flatten(value: JsonValue, prefix: str = "") -> Flat:
-    """Dotted keys to JSON text; lists of words stand for sets and are sorted."""
+    """Dotted keys to JSON text; lists of words stand for sets and are sorted.
+
+    A mapping of modules is one value, told by its size and the beginning of its SHA-256.
+    """
+    if isinstance(value, dict) and prefix in _MAPPINGS:
+        digest = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+        return {prefix: f"{len(value)} modules #{digest[:8]}" if value else "{}"}
     if isinstance(value, dict):
         flat: Flat = {}
         for key, inner in value.items():

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Engine, case, func, select
 
 from rankscope.models.events import EvaluationKind, EvaluationPart, RunStatus
 from rankscope.storage.errors import UnknownRunError
+from rankscope.storage.scheduler_failures import FAILED, scheduler_failures
 from rankscope.storage.tables import (
     Evaluation,
     RankChange,
@@ -31,6 +32,9 @@ class RunSummary(BaseModel):
     final_params: int | None
     other_trainable_params: int | None
     decisions: int = Field(description="Times the planner was asked and kept or applied.")
+    scheduler_failure: str | None = Field(
+        description="Why the planner was given up and ranks stayed from then on."
+    )
     rank_events: int = Field(description="Changes after step 0 that moved parameters.")
     params_moved: int = Field(description="Sum over changes of half of |new - old| parameters.")
     accuracy: float | None = Field(description="On test, after training.")
@@ -74,7 +78,9 @@ def summary_within(connection: Connection, run_id: str) -> RunSummary:
     validation = _score(connection, run_id, "validation", None)
     num_events, moved = _moves(connection, run_id)
     cost_s, cost_items = _cost(connection, run_id)
-    asked = select(func.count()).where(RecordedDecision.run_id == run_id)
+    asked = select(func.count()).where(
+        RecordedDecision.run_id == run_id, RecordedDecision.kind != FAILED
+    )
     num_decisions = connection.execute(asked).scalar_one()
     num_items = [score[1] for score in (after, before) if score]
     ended_at = run.ended_at or datetime.now(UTC)
@@ -89,6 +95,7 @@ def summary_within(connection: Connection, run_id: str) -> RunSummary:
         final_params=run.final_params,
         other_trainable_params=run.other_trainable_params,
         decisions=num_decisions,
+        scheduler_failure=scheduler_failures(connection, [run_id]).get(run_id),
         rank_events=num_events,
         params_moved=moved,
         accuracy=after[0] if after else None,

@@ -39,6 +39,13 @@ class Fixed(RankPlanner):
         title="Learning-rate factors",
         description="Factor on the learning rate by full path of a module, 1 where left out.",
     )
+    origin: str = Field(
+        "",
+        max_length=1000,
+        title="Where the ranks come from",
+        description="For people; runs that name the same origin are compared as one configuration "
+        "though each has ranks of its own.",
+    )
 
     @override
     def check(self, view: View) -> None:

@@ -13,6 +13,7 @@ from rankscope.models.events import (
     Evaluated,
     EvaluationKind,
     EvaluationPart,
+    Failed,
     Measured,
     ParamsSampled,
     RanksChanged,
@@ -126,6 +127,12 @@ def decided(step: int) -> Decided:
     )
     decision = Apply(ranks={name: 3}, reasons={name: Reason(text="gains")}, reason="sure")
     return Decided(step=step, time=T0 + step, view=view, decision=decision)
+
+
+def failed(step: int, reason: str) -> Decided:
+    return Decided(
+        step=step, time=T0 + step, view=decided(step).view, decision=Failed(reason=reason)
+    )
 
 
 def measured(step: int, cost_s: float = 0.5) -> Measured:

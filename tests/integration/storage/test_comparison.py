@@ -7,6 +7,7 @@ from rankscope.storage.runs import create_run, set_inventory
 from tests.integration.storage.examples import (
     config,
     evaluated,
+    failed,
     inventory,
     new_run,
     new_sink,
@@ -99,6 +100,33 @@ def test_unfair_comparisons_are_said(engine: Engine) -> None:
     assert found.rows["is_equal_budget"].tolist() == [True, False, True]
     assert found.rows["is_within_budget"].tolist() == [True, True, False]
     assert found.paired["basis"].tolist() == ["none", "none"]
+
+
+def test_runs_whose_scheduler_failed_are_said(engine: Engine) -> None:
+    base = scored(engine, right(5))
+    run_id = new_run(engine, optimizer={"lr": 0.1})
+    with new_sink(engine, run_id) as sink:
+        sink.emit(failed(0, "no luck"))
+        sink.emit(evaluated(1, right(5)))
+    found = compare(engine, [base, run_id])
+    [told] = found.warnings
+    assert told.endswith("the scheduler of 1 of 1 runs failed, their ranks stayed")
+
+
+def test_given_ranks_are_one_configuration_by_their_origin_else_by_themselves(
+    engine: Engine,
+) -> None:
+    """Of equal origin over two seeds: one row. Without it: two, told apart in few characters."""
+    given = [{"kind": "fixed", "ranks": {f"m.{n}": n + 1}} for n in range(2)]
+    pooled = [
+        scored(engine, right(n + 4), seed=n, scheduler=one | {"origin": "final ranks of hydra"})
+        for n, one in enumerate(given)
+    ]
+    apart = [scored(engine, right(5), scheduler=one) for one in given]
+    found = compare(engine, [*pooled, *apart])
+    assert found.rows["num_seeds"].tolist() == [2, 1, 1]
+    assert found.rows["configuration"][0] == "fixed scheduler.origin=final ranks of hydra"
+    assert max(len(label) for label in found.rows["configuration"]) < 80
 
 
 def test_what_is_not_known_yet_is_not_unequal(engine: Engine) -> None:

@@ -1,15 +1,20 @@
 import pytest
 from sqlalchemy import Engine
 
+from rankscope.models.events import Failed
 from rankscope.storage import history
 from rankscope.storage.errors import UnknownRunError
+from rankscope.storage.run_page import run_page
 from tests.integration.storage.examples import (
+    checkpoint,
     decided,
     evaluated,
+    failed,
     measured,
     new_run,
     new_sink,
     ranks_changed,
+    resumed,
     sampled,
     status,
 )
@@ -46,6 +51,7 @@ def test_a_summary_counts_what_the_run_did(engine: Engine) -> None:
         "final_params": 40,
         "other_trainable_params": 0,
         "decisions": 3,
+        "scheduler_failure": None,
         "rank_events": 2,
         "params_moved": 24,
         "accuracy": 0.75,
@@ -58,6 +64,34 @@ def test_a_summary_counts_what_the_run_did(engine: Engine) -> None:
         "measurement_s": 1.5,
         "measurement_items": 24,
     }
+
+
+def test_a_failed_scheduler_is_told_and_is_no_decision(engine: Engine) -> None:
+    run_id = new_run(engine)
+    with new_sink(engine, run_id) as sink:
+        sink.emit(decided(10))
+        sink.emit(failed(20, "ValueError: no \N{GREEK SMALL LETTER MU}"))
+    found = history.summary(engine, run_id)
+    assert found.decisions == 1
+    assert found.scheduler_failure == "at step 20: ValueError: no \N{GREEK SMALL LETTER MU}"
+    last = history.decisions(engine, run_id)[-1]
+    assert last.decision == Failed(reason="ValueError: no \N{GREEK SMALL LETTER MU}")
+    page = run_page(engine, run_id)
+    assert [form["kind"] for form in page["decisions"]] == ["apply", "failed"]
+    assert page["decisions"][-1]["reason"] == "ValueError: no \N{GREEK SMALL LETTER MU}"
+
+
+def test_a_failure_after_the_checkpoint_that_training_goes_on_from_is_void(
+    engine: Engine,
+) -> None:
+    run_id = new_run(engine)
+    with new_sink(engine, run_id) as sink:
+        sink.emit(checkpoint(5))
+        sink.emit(failed(10, "no luck"))
+        sink.emit(status("stopped", step=10))
+    with new_sink(engine, run_id) as sink:
+        sink.emit(resumed(5, attempt=2))
+    assert history.summary(engine, run_id).scheduler_failure is None
 
 
 def test_a_run_that_has_said_nothing_has_an_empty_history(engine: Engine) -> None:
