@@ -100,8 +100,7 @@ class RunCallback(TrainerCallback):
         self._tell_step(step)
         self._tell_observed_ranks(step)
         is_last = step == self._config.training.steps
-        if not is_last:
-            trainer.steer(step)
+        trainer.steer(step)
         if step % self._config.evaluation.every_steps == 0 or is_last:
             self._score_validation(step)
         request = self._requested()

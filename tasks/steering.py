@@ -19,6 +19,7 @@ from rankscope.models.events import (
 )
 from rankscope.models.lora.elastic import ElasticLora
 from rankscope.models.lora.saliency import SaliencyTracker
+from rankscope.models.lora.spectra import singular_values
 from rankscope.models.rank_bounds import initial_states
 from rankscope.models.schedulers.checked import PlannerError, checked
 from rankscope.models.schedulers.contract import (
@@ -30,7 +31,7 @@ from rankscope.models.schedulers.contract import (
     RankPlanner,
     View,
 )
-from rankscope.tasks.measuring import Measurer
+from rankscope.tasks.measuring import ItemMeasurer
 
 SALIENCY_DECAY = 0.9
 """Of the running saliency that planners see: a memory of about ten steps."""
@@ -52,7 +53,7 @@ class Steering:
         self,
         planner: RankPlanner,
         elastic: ElasticLora,
-        measurer: Measurer,
+        measurer: ItemMeasurer,
         settings: LoraSettings,
         *,
         budget: int,
@@ -140,9 +141,15 @@ class Steering:
     def _view(self, step: int, train_loss: float | None) -> View:
         ranks = self._elastic.ranks()
         saliency = self.saliency.values() if self.saliency else {}
+        needs_spectra = "singular_values" in self._planner.needs
+        spectra = singular_values(self._elastic) if needs_spectra else {}
         modules = tuple(
             state.model_copy(
-                update={"rank": ranks[state.name], "saliency": saliency.get(state.name)}
+                update={
+                    "rank": ranks[state.name],
+                    "saliency": saliency.get(state.name),
+                    "singular_values": spectra.get(state.name),
+                }
             )
             for state in self._states
         )

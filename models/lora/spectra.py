@@ -1,6 +1,5 @@
 """How large the components of every trained adapter are."""
 
-from rankscope.models.lora.attach import ADAPTER
 from rankscope.models.lora.elastic import ElasticLora
 from rankscope.models.lora.gauge import canonical
 
@@ -12,8 +11,8 @@ def singular_values(elastic: ElasticLora) -> dict[str, tuple[float, ...]]:
     of the others' squares (Eckart & Young 1936), which is what a resize to rank k does.
     """
     values = {}
-    for name, layer in elastic.layers.by_name.items():
+    for name in elastic.ranks():
         a_RI, b_OR = elastic.parameters_of(name)
-        scaled_R = layer.scaling[ADAPTER] * canonical(b_OR, a_RI).singular
+        scaled_R = elastic.layers.scale_of(name) * canonical(b_OR, a_RI).singular
         values[name] = tuple(float(value) for value in scaled_R)
     return values

@@ -26,10 +26,16 @@ from rankscope.models.schedulers.contract import (
     RankPlanner,
     View,
 )
+from rankscope.models.schedulers.para import Para
 from rankscope.models.tuning import Tuning
 from rankscope.tasks.batches import Collator
 from rankscope.tasks.callback import Request, RunCallback, TrainingDiverged
-from rankscope.tasks.checkpoints import list_checkpoints, trained_tensors
+from rankscope.tasks.checkpoints import (
+    list_checkpoints,
+    load_trained,
+    read_checkpoint,
+    trained_tensors,
+)
 from rankscope.tasks.loop import RankTrainer
 from rankscope.tasks.measuring import Measurer
 from rankscope.tasks.rates import Rates
@@ -86,6 +92,7 @@ class Run:
         *,
         tuning: Tuning | None = None,
         is_steered: bool = False,
+        planner: RankPlanner | None = None,
         requests: Mapping[int, Request] = MappingProxyType({}),
     ) -> None:
         vlm, part = tiny.vlm(), tiny.part(20)
@@ -94,9 +101,9 @@ class Run:
         self.scored: list[int] = []
         self.flushed_after: list[Event] = []
         self.steering = None
-        if is_steered and isinstance(self.tuning, ElasticTuning):
+        if (is_steered or planner) and isinstance(self.tuning, ElasticTuning):
             self.steering = Steering(
-                Seesaw(),
+                planner or Seesaw(),
                 self.tuning.elastic,
                 Measurer(self.tuning.elastic, vlm, part),
                 settings.lora,
@@ -280,6 +287,21 @@ def test_ranks_move_in_the_run_and_never_exceed_the_budget(tmp_path: Path) -> No
         run.trainer.rates.groups(run.tuning.model, run.trainer.planned_factors)[-1]["lr"]
         == 0.015625
     )
+
+
+def test_what_is_decided_after_the_last_step_is_scored_and_saved(tmp_path: Path) -> None:
+    """A quarter of 496 parameters is left, and the cut comes after all training."""
+    run = Run(tmp_path, config(), planner=Para(keep_fraction=0.25))
+    run.train()
+    kinds = [event.kind for event in run.events]
+    assert kinds.index("decided") > max(i for i, kind in enumerate(kinds) if kind == "step_done")
+    assert kinds.index("ranks_changed") < kinds.index("checkpoint_saved")
+    assert run.scored[-1] == 6
+    assert 0 < run.tuning.live_params() <= BUDGET // 4
+    again = Run(tmp_path / "again", config(), planner=Para(keep_fraction=0.25))
+    state, tensors = read_checkpoint(list_checkpoints(tmp_path)[-1], config().hash())
+    load_trained(again.tuning, state, tensors)
+    assert again.tuning.ranks() == run.tuning.ranks()
 
 
 def adalora() -> AdaLoraTuning:

@@ -16,6 +16,7 @@ from rankscope.models.events import (
     ParamsSampled,
     RanksChanged,
 )
+from rankscope.models.lora.spectra import singular_values
 from rankscope.models.schedulers.contract import (
     MAX_MEASURE_ROUNDS,
     Apply,
@@ -380,3 +381,21 @@ def test_saliency_is_collected_for_those_who_ask_and_follows_the_ranks() -> None
 def test_a_planner_is_due_at_its_own_steps_only() -> None:
     steering = Shell(Scripted(script=(MOVE,))).steering
     assert [step for step in range(11) if steering.is_due(step)] == [0, 5]
+
+
+class Measuring(Scripted):
+    """As above, and sees the singular values of adapters."""
+
+    needs: ClassVar[frozenset[Statistic]] = frozenset({"singular_values"})
+
+
+def test_singular_values_are_those_of_the_present_adapters_for_those_who_ask() -> None:
+    shell = Shell(Measuring(script=(MOVE, Keep(reason="enough"))))
+    before = singular_values(shell.elastic)
+    shell.decide(4)
+    shell.decide(5)
+    first, second = (event.view for event in shell.events if isinstance(event, Decided))
+    assert {m.name: m.singular_values for m in first.modules} == before
+    assert {m.name: m.singular_values for m in second.modules} == singular_values(shell.elastic)
+    assert all(len(m.singular_values or ()) == m.rank for m in second.modules)
+    assert all(m.saliency is None for m in first.modules)

@@ -1,6 +1,7 @@
 """A fake training shell and a small inventory, shared by the scheduler tests."""
 
 import json
+import random
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -29,6 +30,18 @@ EMBEDDED_TYPES = {
     "down_proj": 256,
 }
 """Types of the embedded model's language layers with their other dimension beside 128."""
+
+
+def with_statistics(module: ModuleState, planner: RankPlanner, step: int) -> ModuleState:
+    """The module with what the planner needs, the same at every call."""
+    draw = random.Random(f"{module.name} {step}")
+    values = [
+        draw.choice([1.0, draw.random(), draw.random(), 10.0 * draw.random()])
+        for _ in range(module.rank)
+    ]
+    statistics = {"saliency": tuple(values), "singular_values": tuple(sorted(values, reverse=True))}
+    return module.model_copy(update={name: statistics[name] for name in planner.needs})
+
 
 Answer = Callable[[View, MeasurementRequest], MeasurementResult]
 
@@ -63,7 +76,10 @@ def embedded() -> tuple[ModuleState, ...]:
 
 @pytest.fixture(scope="session")
 def drive() -> Callable[..., list[Decided]]:
-    """Run a planner over all its decision steps; measurements come from ``answer``."""
+    """Run a planner over all its decision steps; measurements come from ``answer``.
+
+    Statistics are drawn anew at every step, a quarter of them equal.
+    """
 
     def run(
         planner: RankPlanner,
@@ -82,7 +98,7 @@ def drive() -> Callable[..., list[Decided]]:
                 num_steps=num_steps,
                 budget=budget,
                 seed=0,
-                modules=tuple(modules),
+                modules=tuple(with_statistics(m, planner, step) for m in modules),
                 train_loss=3.0 - step / num_steps if step else None,
             )
             for _ in range(4):
