@@ -18,6 +18,7 @@ from rankscope.models.data import AnyDataset
 from rankscope.models.inventory import PARTS, Inventory, Part
 from rankscope.models.pins import Pins, check_ranks
 from rankscope.models.schedulers import AnyScheduler
+from rankscope.models.schedulers.adalora import AdaLora
 from rankscope.models.schedulers.contract import RankPlanner
 from rankscope.models.schedulers.full import Full
 from rankscope.models.schedulers.uniform import Uniform
@@ -85,7 +86,13 @@ class LoraSettings(_Section):
         2.0,
         gt=0,
         le=256,
-        description="s in W x + s B A x, constant whatever the rank (alpha / rank).",
+        description="s in W x + s B A x (alpha / rank).",
+    )
+    scaling: Literal["constant", "rslora"] = Field(
+        "constant",
+        title="Scale by rank",
+        description="constant: s whatever the rank; rslora: s times the budget as an equal rank "
+        "over the root of a module's rank (Kalajdzievski 2023, arXiv 2312.03732).",
     )
     min_rank: int = Field(0, ge=0, le=4096, description="Smallest rank of any module.")
     max_rank: int = Field(16, ge=1, le=4096, description="Largest rank of any module.")
@@ -272,6 +279,17 @@ class RunConfig(_Section):
                     f"lora.{name} must be {none} with scheduler {scheduler.kind}, which sets ranks "
                     f"by itself, got {value}; leave it out or choose another scheduler"
                 )
+        return lora
+
+    @field_validator("lora")
+    @classmethod
+    def _scale_is_ours_to_set(cls, lora: LoraSettings, info: ValidationInfo) -> LoraSettings:
+        scheduler = info.data.get("scheduler")
+        if isinstance(scheduler, AdaLora | Full) and lora.scaling != "constant":
+            raise ValueError(
+                f"lora.scaling must be constant with scheduler {scheduler.kind}, which has no "
+                f"scale by rank, got {lora.scaling}; leave it out or choose another scheduler"
+            )
         return lora
 
     @field_validator("optimizer")

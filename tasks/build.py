@@ -118,8 +118,12 @@ def _tuning(config: RunConfig, vlm: LoadedVlm, inventory: Inventory, budget: int
             states = initial_states(inventory, config.lora)
             check_budget(states, budget)
             ranks = uniform_ranks(states, budget)
-            elastic = ElasticLora(vlm.model, inventory, ranks, scale=scale, seed=seed)
-            return ElasticTuning(elastic)
+            rs_rank = None
+            if config.lora.scaling == "rslora":
+                rs_rank = budget / inventory.params_per_rank
+            return ElasticTuning(
+                ElasticLora(vlm.model, inventory, ranks, scale=scale, seed=seed, rs_rank=rs_rank)
+            )
 
 
 def _check_probe(planner: RankPlanner, num_items: int) -> None:

@@ -163,7 +163,7 @@ class AdaLoraTuning:
         write_adapter(
             folder,
             tensors,
-            scale=self.scale,
+            scales=dict.fromkeys(self._names, self.scale),
             module_names=self._module_names,
             base_model_name=base_model_name,
         )

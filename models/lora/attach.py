@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from rankscope.models.inventory import Inventory
 from rankscope.models.lora.naming import alpha_pattern, exact_targets, rank_pattern
+from rankscope.models.lora.scaling import Scaling
 
 ADAPTER = "default"
 Factor = Literal["A", "B"]
@@ -24,24 +25,22 @@ class LoraLayers:
     """The LoRA layers of one peft model, by the module's name in the base model.
 
     Layers stay of peft's own class. A module at rank 0 stays in the model with tensors of zero
-    rows, which forward and backward pass through. The scale of a module is the same constant at
-    every rank (ALGORITHMS 3.4, choice a).
+    rows, which forward and backward pass through.
 
     Args:
         model: Base model; its chosen linears are replaced by peft's layers in place.
         inventory: The modules to adapt; all get rank 1.
-        scale: Factor s in y = W x + s B A x.
+        scaling: Of every module's factor s in y = W x + s B A x.
     """
 
-    def __init__(self, model: nn.Module, inventory: Inventory, scale: float) -> None:
+    def __init__(self, model: nn.Module, inventory: Inventory, scaling: Scaling) -> None:
         names = tuple(module.name for module in inventory.modules)
         module_names = tuple(name for name, _ in model.named_modules())
         targets = exact_targets(names, module_names)
         config = LoraConfig(r=1, lora_alpha=1, lora_dropout=0.0, target_modules=targets)
-        peft_model = get_peft_model(model, config)
-        self._hold(cast("PeftModel", peft_model), inventory, dict.fromkeys(names, scale), ADAPTER)
+        peft_model = cast("PeftModel", get_peft_model(model, config))
+        self._hold(peft_model, inventory, dict.fromkeys(names, scaling), ADAPTER)
         self.module_names = module_names
-        self.scale = scale
 
     @classmethod
     def adopt(
@@ -58,33 +57,38 @@ class LoraLayers:
             adapter: Name of the adapter within peft.
         """
         layers = cls.__new__(cls)
-        layers._hold(peft_model, inventory, scales, adapter)
+        scalings = {name: Scaling(scale) for name, scale in scales.items()}
+        layers._hold(peft_model, inventory, scalings, adapter)
         inside = tuple(f"{name}." for name in layers.by_name)
         base_names = (name for name, _ in peft_model.get_base_model().named_modules())
         layers.module_names = tuple(name for name in base_names if not name.startswith(inside))
-        layers.scale = max(scales.values())
         return layers
 
     def _hold(
         self,
         peft_model: PeftModel,
         inventory: Inventory,
-        scales: Mapping[str, float],
+        scalings: Mapping[str, Scaling],
         adapter: str,
     ) -> None:
         self.peft_model = peft_model
         self.inventory = inventory
         self.adapter = adapter
-        self._scales = dict(scales)
+        self._scalings = dict(scalings)
         base = peft_model.get_base_model()
         self.by_name = {
             module.name: cast("LoraLayer", base.get_submodule(module.name))
             for module in inventory.modules
         }
 
-    def scale_of(self, name: str) -> float:
-        """Factor s of one module in y = W x + s B A x, the same at every rank."""
-        return self._scales[name]
+    def scale_of(self, name: str, rank: int | None = None) -> float:
+        """Factor s of one module in y = W x + s B A x, at its present rank or another."""
+        present = self.by_name[name].r[self.adapter]
+        return self._scalings[name].at(present if rank is None else rank)
+
+    def scales(self) -> dict[str, float]:
+        """Every module's factor s at its present rank, in inventory order."""
+        return {name: self.scale_of(name) for name in self.by_name}
 
     def linear(self, name: str, factor: Factor) -> nn.Linear:
         """Peft's linear that holds a factor's weight."""
@@ -143,7 +147,7 @@ class LoraLayers:
         linear.out_features, linear.in_features = new.shape
         layer, rank = self.by_name[name], new.shape[0 if factor == "A" else 1]
         layer.r[self.adapter] = rank
-        layer.lora_alpha[self.adapter] = self.scale_of(name) * rank
+        layer.lora_alpha[self.adapter] = self.scale_of(name) * rank  # as booked just above
         layer.scaling[self.adapter] = self.scale_of(name)
         return new
 
@@ -155,11 +159,7 @@ class LoraLayers:
         config = cast("LoraConfig", self.peft_model.peft_config[self.adapter])
         held = {name: rank for name, rank in self.ranks().items() if rank > 0}
         config.rank_pattern = dict(rank_pattern(held))
-        config.alpha_pattern = {
-            key: alpha
-            for name, rank in held.items()
-            for key, alpha in alpha_pattern({name: rank}, self.scale_of(name)).items()
-        }
+        config.alpha_pattern = dict(alpha_pattern(held, self.scales()))
         if held:
             config.target_modules = exact_targets(held, self.module_names)
 

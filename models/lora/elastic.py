@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from rankscope.models.inventory import Inventory
 from rankscope.models.lora.attach import Factor, LoraLayers, kaiming_rows
 from rankscope.models.lora.resize import ResizeReport, check_ranks, resize
+from rankscope.models.lora.scaling import Scaling
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,15 @@ class LoraState:
 
 
 class ElasticLora:
-    """Adapters of moving rank on a model, at a constant scale.
+    """Adapters of moving rank on a model.
 
     Args:
         model: Base model; its chosen linears are wrapped in place by peft.
         inventory: The modules to adapt (`find_modules`).
         ranks: Starting ranks; modules left out start at 0.
-        scale: Factor s in y = W x + s B A x, the same at every rank.
+        scale: Factor s in y = W x + s B A x, the same at every rank unless ``rs_rank`` is given.
         seed: Of the rows of A; B starts at zero.
+        rs_rank: Reference rank of rsLoRA's scale; see :class:`Scaling`.
 
     Raises:
         ValueError: If ``ranks`` names an unknown module or a rank is out of range.
@@ -47,9 +49,10 @@ class ElasticLora:
         *,
         scale: float,
         seed: int,
+        rs_rank: float | None = None,
     ) -> None:
         check_ranks(inventory, ranks)
-        self.layers = LoraLayers(model, inventory, scale)
+        self.layers = LoraLayers(model, inventory, Scaling(scale, rs_rank))
         self.seed = seed
         self.num_resizes = 0
         for module in inventory.modules:
@@ -84,11 +87,6 @@ class ElasticLora:
     def inventory(self) -> Inventory:
         """The adapted modules."""
         return self.layers.inventory
-
-    @property
-    def scale(self) -> float:
-        """Factor s in y = W x + s B A x."""
-        return self.layers.scale
 
     def ranks(self) -> dict[str, int]:
         """Every module's present rank, in inventory order."""

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from peft import LoraConfig, PeftModel
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 
 from rankscope.models.lora.elastic import ElasticLora
 from rankscope.models.lora.naming import alpha_pattern, exact_targets, rank_pattern
+
+_Number = TypeVar("_Number", int, float)
 
 
 def export(elastic: ElasticLora, directory: Path, *, base_model_name: str) -> None:
@@ -27,7 +30,7 @@ def export(elastic: ElasticLora, directory: Path, *, base_model_name: str) -> No
     write_adapter(
         directory,
         {name: elastic.parameters_of(name) for name in elastic.ranks()},
-        scale=elastic.scale,
+        scales=elastic.layers.scales(),
         module_names=elastic.layers.module_names,
         base_model_name=base_model_name,
     )
@@ -37,19 +40,19 @@ def write_adapter(
     directory: Path,
     factors: Mapping[str, tuple[Tensor, Tensor]],
     *,
-    scale: float,
+    scales: Mapping[str, float],
     module_names: Iterable[str],
     base_model_name: str,
 ) -> None:
     """Write ``adapter_config.json`` and ``adapter_model.safetensors``.
 
-    Modules of rank 0 are left out. The most frequent rank is the config's ``r``, the others are
-    named in ``rank_pattern`` and ``alpha_pattern``: an adapter of equal ranks has no patterns.
+    Modules of rank 0 are left out. The most frequent rank and alpha are the config's, the others
+    are named in ``rank_pattern`` and ``alpha_pattern``: an adapter of equal ranks has no patterns.
 
     Args:
         directory: Where to write; made if missing.
         factors: Per module A (R x d_in) and B (d_out x R).
-        scale: Factor s in y = W x + s B A x.
+        scales: Per module, factor s in y = W x + s B A x.
         module_names: Full paths of every module of the base model.
         base_model_name: Hub id or path that the config names as its base model.
 
@@ -64,16 +67,17 @@ def write_adapter(
             "an exported adapter must have a module of rank 1 or more, got rank 0 everywhere; "
             "use the base model as it is"
         )
-    counts = Counter(ranks.values())
-    usual = max(counts, key=lambda rank: (counts[rank], rank))
-    unusual = {name: rank for name, rank in ranks.items() if rank != usual}
+    alphas = {name: scales[name] * rank for name, rank in ranks.items()}
+    rank, alpha = _most_frequent(ranks), _most_frequent(alphas)
     config = LoraConfig(
-        r=usual,
-        lora_alpha=scale * usual,  # type: ignore[arg-type]  # a float survives saving
+        r=rank,
+        lora_alpha=alpha,  # type: ignore[arg-type]  # a float survives saving
         lora_dropout=0.0,
         target_modules=exact_targets(ranks, module_names),
-        rank_pattern=dict(rank_pattern(unusual)),
-        alpha_pattern=dict(alpha_pattern(unusual, scale)),
+        rank_pattern=rank_pattern({name: r for name, r in ranks.items() if r != rank}),
+        alpha_pattern=dict(
+            alpha_pattern({name: r for name, r in ranks.items() if alphas[name] != alpha}, scales)
+        ),
         base_model_name_or_path=base_model_name,
         inference_mode=True,
     )
@@ -84,6 +88,12 @@ def write_adapter(
     directory.mkdir(parents=True, exist_ok=True)
     config.save_pretrained(str(directory))
     save_file(tensors, directory / "adapter_model.safetensors", metadata={"format": "pt"})
+
+
+def _most_frequent(by_name: Mapping[str, _Number]) -> _Number:
+    """The largest of them where several are equally frequent."""
+    counts = Counter(by_name.values())
+    return max(counts, key=lambda number: (counts[number], number))
 
 
 def reload_difference(

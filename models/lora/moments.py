@@ -63,6 +63,14 @@ def transported(moments: Moments, change_RK: Tensor, live_K: Tensor) -> Moments 
     )
 
 
+def scaled(moments: Moments, factor: float) -> Moments:
+    """Moments after the parameter was divided by ``factor``, which multiplies its gradients.
+
+    Source: ALGORITHMS 3.4, choice b.
+    """
+    return replace(moments, first=moments.first * factor, second=moments.second * factor**2)
+
+
 def grown(moments: Moments, num_new: int) -> Moments | None:
     """Moments after ``num_new`` components were appended.
 

@@ -27,9 +27,9 @@ def rank_pattern(ranks: Mapping[str, int]) -> dict[str, int]:
     return {_anchored(name): rank for name, rank in ranks.items()}
 
 
-def alpha_pattern(ranks: Mapping[str, int], scale: float) -> dict[str, float]:
-    """``alpha_pattern`` that makes peft's alpha / rank the ``scale`` at any rank (section 3.4)."""
-    return {_anchored(name): scale * rank for name, rank in ranks.items()}
+def alpha_pattern(ranks: Mapping[str, int], scales: Mapping[str, float]) -> dict[str, float]:
+    """``alpha_pattern`` that makes peft's alpha / rank each module's scale (ALGORITHMS 3.4)."""
+    return {_anchored(name): scales[name] * rank for name, rank in ranks.items()}
 
 
 def _anchored(name: str) -> str:

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from rankscope.models.inventory import Inventory
 from rankscope.models.lora.attach import LoraLayers
 from rankscope.models.lora.gauge import canonical, distance
-from rankscope.models.lora.moments import Moments, grown, transported
+from rankscope.models.lora.moments import Moments, grown, scaled, transported
 from rankscope.models.lora.surgery import OptimizerSurgery
 
 DrawRows = Callable[[str, int], Tensor]
@@ -122,7 +122,7 @@ class _Resize:
         self.samples = [layers.live_params()]
 
     def shrink(self, name: str, rank: int) -> ModuleResize:
-        """Keep the ``rank`` largest singular components of a module (ALGORITHMS 3.1, 3.2)."""
+        """Keep the ``rank`` largest singular components of a module (ALGORITHMS 3.1, 3.2, 3.4)."""
         a_RI, b_OR = self.layers.parameters_of(name)
         moments_a, moments_b = self.optimizer.moments(a_RI), self.optimizer.moments(b_OR)
         kept = canonical(b_OR, a_RI).first(rank)
@@ -130,33 +130,40 @@ class _Resize:
             moments_a = transported(moments_a.transposed(), kept.change_a, kept.live)
         if moments_b is not None:
             moments_b = transported(moments_b, kept.change_b, kept.live)
-        self._swap(name, kept.a, kept.b, moments_a and moments_a.transposed(), moments_b)
+        scale, ratio = self._scale_and_its_change(name, rank)
+        moments_b = moments_b and scaled(moments_b, ratio)
+        self._swap(name, kept.a, kept.b / ratio, moments_a and moments_a.transposed(), moments_b)
 
         stored_a_KI, stored_b_OK = self.layers.parameters_of(name)
-        scale = self.layers.scale_of(name)
         return ModuleResize(
             name=name,
             old_rank=a_RI.shape[0],
             new_rank=rank,
-            truncation_error=scale * distance(b_OR, a_RI, stored_b_OK, stored_a_KI),
+            truncation_error=scale * distance(b_OR, a_RI, stored_b_OK * ratio, stored_a_KI),
             predicted_error=scale * kept.dropped_norm(),
         )
 
     def grow(self, name: str, rank: int) -> ModuleResize:
-        """Append drawn rows to A and zero columns to B, which leaves B A as it is (section 3.3)."""
+        """Append drawn rows to A and zero columns to B, which leaves s B A as it is (3.3, 3.4)."""
         a_RI, b_OR = self.layers.parameters_of(name)
         old_rank = a_RI.shape[0]
         num_new = rank - old_rank
         moments_a, moments_b = self.optimizer.moments(a_RI), self.optimizer.moments(b_OR)
         if moments_a is not None:
             moments_a = grown(moments_a.transposed(), num_new)
+        _, ratio = self._scale_and_its_change(name, rank)
         if moments_b is not None:
-            moments_b = grown(moments_b, num_new)
+            moments_b = grown(scaled(moments_b, ratio), num_new)
         rows_NI = self.draw_rows(name, num_new).to(a_RI)
         a_KI = torch.cat([a_RI.detach(), rows_NI])
-        b_OK = torch.cat([b_OR.detach(), b_OR.new_zeros(b_OR.shape[0], num_new)], dim=1)
+        b_OK = torch.cat([b_OR.detach() / ratio, b_OR.new_zeros(b_OR.shape[0], num_new)], dim=1)
         self._swap(name, a_KI, b_OK, moments_a and moments_a.transposed(), moments_b)
         return ModuleResize(name, old_rank, rank, truncation_error=0.0, predicted_error=0.0)
+
+    def _scale_and_its_change(self, name: str, rank: int) -> tuple[float, float]:
+        """Factor s at the present rank, and by how much the new rank multiplies it."""
+        before = self.layers.scale_of(name)
+        return before, self.layers.scale_of(name, rank) / before
 
     def _swap(
         self,

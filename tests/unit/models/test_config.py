@@ -215,6 +215,11 @@ def test_every_scheduler_survives_json(scheduler: dict[str, Any]) -> None:
             "tags must be distinct, got ['a', 'b', 'a']; remove the repeated one",
         ),
         (
+            {"scheduler": {"kind": "adalora"}, "lora": {"scaling": "rslora"}},
+            "lora.scaling must be constant with scheduler adalora, which has no scale by rank, "
+            "got rslora; leave it out or choose another scheduler",
+        ),
+        (
             {"scheduler": {"kind": "full"}, "optimizer": {"b_lr_ratio": 4}},
             "optimizer.b_lr_ratio must be 1 with scheduler full, which trains no LoRA B, got 4; "
             "leave it out or choose another scheduler",

@@ -21,7 +21,7 @@ def adapters(elastic: ElasticLora) -> list[nn.Parameter]:
 
 def product(elastic: ElasticLora, name: str) -> Tensor:
     a, b = elastic.parameters_of(name)
-    return (elastic.scale * b @ a).detach()
+    return (elastic.layers.scale_of(name) * b @ a).detach()
 
 
 def trained_linears(
