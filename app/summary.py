@@ -25,4 +25,8 @@ def print_summary(summary: RunSummary) -> None:
             ],
         ],
     )
+    if summary.scheduler_failure is not None:
+        out.print(
+            f"scheduler failed {summary.scheduler_failure}; ranks stayed from then on", markup=False
+        )
     out.print()

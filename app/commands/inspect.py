@@ -9,9 +9,9 @@ from rankscope.app.options import AsJson, RunId
 from rankscope.app.store import open_store
 from rankscope.app.summary import print_summary
 from rankscope.app.terminal import count, err, out, percent, print_json, print_table, records
-from rankscope.models.events import OPEN_STATUSES, RunStatus
+from rankscope.models.events import OPEN_STATUSES, Failed, RunStatus
 from rankscope.models.reading import ConfigError
-from rankscope.models.schedulers.contract import Apply
+from rankscope.models.schedulers.contract import Apply, Keep
 from rankscope.storage import history
 from rankscope.storage.artifacts import RunFolder
 from rankscope.storage.finding import RunFilter, list_runs
@@ -88,9 +88,7 @@ def show(run: RunId, as_json: AsJson = False) -> None:
         [
             [
                 f"{one.view.step}",
-                f"set {len(one.decision.ranks)} ranks"
-                if isinstance(one.decision, Apply)
-                else "kept",
+                _did(one.decision),
                 one.decision.reason,
             ]
             for one in decided
@@ -103,6 +101,15 @@ def show(run: RunId, as_json: AsJson = False) -> None:
         ["module", "rank"],
         [[name, str(rank)] for name, rank in held.items()],
     )
+
+
+def _did(decision: Apply | Keep | Failed) -> str:
+    match decision:
+        case Apply():
+            return f"set {len(decision.ranks)} ranks"
+        case Keep():
+            return "kept"
+    return "failed, kept to the end"
 
 
 def logs(

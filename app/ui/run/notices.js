@@ -23,6 +23,7 @@ export class Notices {
       this.otherVersion && calm('Recorded by another version', this.otherVersion),
       connectionNotice(history, link),
       this.runNotice(history, link),
+      schedulerNotice(history),
     ].filter(Boolean);
     const text = JSON.stringify(found);
     if (text === this.shown) return; // not read out again
@@ -108,6 +109,13 @@ function endNotice(history) {
   if (run.status === 'stopped') return calm(`Stopped at step ${format.count(run.step)} of ${format.count(run.num_steps)}`, [run.status_reason, kept].filter(Boolean).join('. ').replace('..', '.'), from ? 'Resume goes on from there.' : 'Clone it to start anew.');
   if (run.status === 'paused') return calm(`Paused at step ${format.count(run.step)}`, run.status_reason);
   return null;
+}
+
+/** Training never ends for it, so it has to be said apart. */
+function schedulerNotice(history) {
+  const failed = history.moments.find((moment) => moment.decided?.kind === 'failed');
+  if (!failed) return null;
+  return { kind: 'warn', words: [`The scheduler failed at step ${format.count(failed.step)}`, `${failed.decided.reason}.`, 'Training goes on with the ranks as they are, and the scheduler is not asked again. The log below has the details.'] };
 }
 
 function calm(title, message = '', remedy = '') {

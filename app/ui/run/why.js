@@ -81,9 +81,15 @@ export class Why {
       onclick: () => this.onChoose(index),
     },
     h('span', { class: 'num muted' }, format.count(moment.step)),
-    icon(moment.ranks ? (hasMoved ? 'sort' : 'starting') : 'paused'),
+    icon(iconOf(moment, hasMoved)),
     h('span', { class: 'why-short' }, short(history, moment, index))));
   }
+}
+
+function iconOf(moment, hasMoved) {
+  if (moment.decided?.kind === 'failed') return 'failed';
+  if (!moment.ranks) return 'paused';
+  return hasMoved ? 'sort' : 'starting';
 }
 
 function waiting(run) {
@@ -93,12 +99,14 @@ function waiting(run) {
 }
 
 function verdict(history, moment, index) {
+  if (moment.decided?.kind === 'failed') return ' scheduler failed, ranks stay to the end';
   if (moment.ranks && !history.changedAt(index).length && index === 0) return ' first ranks';
   if (moment.ranks && moment.ranks.moved > 0) return ` moved ${format.params(moment.ranks.moved)}${share(history, moment)}`;
   return moment.ranks ? ' ranks set, none moved' : ' kept';
 }
 
 function short(history, moment, index) {
+  if (moment.decided?.kind === 'failed') return 'scheduler failed, ranks stay';
   if (index === 0 && moment.ranks) return `first ranks, ${format.params(moment.ranks.live)}`;
   if (moment.ranks?.moved > 0) {
     const number = history.changedAt(index).length;
