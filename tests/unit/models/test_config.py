@@ -134,7 +134,7 @@ def test_every_scheduler_survives_json(scheduler: dict[str, Any]) -> None:
         (
             {"scheduler": {"kind": "hidra"}},
             "scheduler.kind must be one of 'uniform', 'random', 'static', 'fixed', 'gradient', "
-            "'hydra', 'adalora', 'full', got 'hidra'; choose one",
+            "'gora', 'elalora', 'para', 'hydra', 'adalora', 'full', got 'hidra'; choose one",
         ),
         (
             {"data": {"kind": "gqa"}},

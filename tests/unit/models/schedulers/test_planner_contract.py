@@ -27,6 +27,7 @@ from rankscope.models.schedulers.contract import (
     ProbeLossResult,
     RankPlanner,
     View,
+    WeightSensitivityResult,
 )
 
 Drive = Callable[..., list[Any]]
@@ -98,6 +99,10 @@ def answers(seed: int) -> Callable[[View, MeasurementRequest], MeasurementResult
             names = sorted(m.name for m in view.modules)
             energy = {name: float(spread * rng.random()) for name in names}
             return GradientEnergyResult(energy=energy)
+        if request.kind == "weight_sensitivity":
+            names = sorted(m.name for m in view.modules)
+            sensitivity = {name: float(spread * rng.random()) for name in names}
+            return WeightSensitivityResult(sensitivity=sensitivity)
         if request.kind == "held_out_credit":
             names = sorted(m.name for m in view.modules)
             credit = {name: float(spread * rng.normal()) for name in names}

@@ -26,6 +26,8 @@ from rankscope.models.schedulers.contract import (
     ProbeLossResult,
     RankPlanner,
     View,
+    WeightSensitivity,
+    WeightSensitivityResult,
 )
 from rankscope.models.schedulers.gradient import Gradient
 from rankscope.models.schedulers.hydra import Hydra
@@ -49,6 +51,8 @@ def answer(view: View, request: MeasurementRequest) -> MeasurementResult:
         return KnockOutResult(loss=1.5, rise=rises, rise_se=dict.fromkeys(rises, 0.01))
     if isinstance(request, GradientEnergy):
         return GradientEnergyResult(energy={m.name: 1.0 + m.layer for m in view.modules})
+    if isinstance(request, WeightSensitivity):
+        return WeightSensitivityResult(sensitivity={m.name: 1.0 + m.layer for m in view.modules})
     if isinstance(request, HeldOutCredit):
         credit = {m.name: (m.layer - 1) / 100 for m in view.modules}
         return HeldOutCreditResult(
