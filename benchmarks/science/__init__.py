@@ -1,0 +1,1 @@
+"""The benchmark that decides whether a scheduler wins at equal budget."""

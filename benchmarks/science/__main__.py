@@ -1,0 +1,67 @@
+"""Who wins at equal budget: ``python -m benchmarks.science --preset tune|quick|standard|...``.
+
+Every run is a run of the product, recorded in a database of its own under ``--home``; what is done
+is not run again. Progress goes to stderr, a Markdown table to stdout, whose last line is one JSON
+object. The same as JSON with every run lies in ``--home``; ``--save`` puts it where docs/results.md
+is made from. ``render`` writes the generated sections of docs/results.md.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from benchmarks.science.presets import Options, run_preset
+from benchmarks.science.protocol import ProtocolError, read_protocol
+from rankscope.models.reading import ConfigError
+
+
+def main() -> int:
+    """Run a preset, or write the document."""
+    protocol, _ = read_protocol()
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.science",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--preset", choices=list(protocol.presets), default="standard")
+    parser.add_argument(
+        "--arms", nargs="+", metavar="ARM", help="only these of the preset's, or others"
+    )
+    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="only these")
+    parser.add_argument("--again", nargs="+", default=[], metavar="ARM", help="run these anew")
+    parser.add_argument("--home", type=Path, default=Path("runs") / "science")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--json", action="store_true", help="print the JSON object alone")
+    parser.add_argument("--save", action="store_true", help="keep the result under benchmarks/")
+    given = parser.parse_args()
+    options = Options(
+        preset=given.preset,
+        arms=given.arms,
+        tasks=given.tasks,
+        again=frozenset(given.again),
+        home=given.home.resolve(),
+        jobs=given.jobs,
+        saves=given.save,
+    )
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        table, answer = run_preset(options)
+    except (ProtocolError, ConfigError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    if not given.json:
+        print(table, end="\n\n")
+    print(json.dumps(answer))
+    return 0
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
