@@ -3,16 +3,14 @@
 from typing import Annotated
 
 import typer
-from sqlalchemy import Engine
 
 from rankscope.app.options import AsJson, Overrides, RunId
 from rankscope.app.store import open_store
 from rankscope.app.terminal import count, print_json, print_table
-from rankscope.models.reading import ConfigError, parse_scheduler
-from rankscope.models.schedulers.contract import Apply, RankPlanner
-from rankscope.models.schedulers.replay import RecordedDecision, ReplayedDecision
-from rankscope.models.schedulers.replay import replay as replay_planner
-from rankscope.storage import history
+from rankscope.models.reading import parse_scheduler
+from rankscope.models.schedulers.contract import Apply
+from rankscope.models.schedulers.replay import ReplayedDecision
+from rankscope.storage.replaying import replay_run
 from rankscope.storage.runs import resolve_run
 from rankscope.storage.settings import Settings
 
@@ -25,20 +23,9 @@ def replay(
 ) -> None:
     """Let a scheduler decide on the recorded views of a run, without training."""
     planner = parse_scheduler(scheduler, overrides)
-    if not isinstance(planner, RankPlanner):
-        raise ConfigError(
-            f"--scheduler must be a planner, got {scheduler!r} which trains by itself; "
-            "choose for instance hydra"
-        )
     engine = open_store(Settings())
     run_id = resolve_run(engine, run)
-    recorded = _recorded(engine, run_id)
-    if not recorded:
-        raise ConfigError(
-            f"a replay needs recorded decisions, run {run_id} has none; "
-            "replay a run whose scheduler is a planner"
-        )
-    decisions = replay_planner(planner, recorded)
+    decisions = replay_run(engine, run_id, planner)
     if as_json:
         listed = [decision.model_dump(mode="json") for decision in decisions]
         print_json({"run": run_id, "scheduler": scheduler, "decisions": listed})
@@ -51,23 +38,6 @@ def replay(
             for one in decisions
         ],
     )
-
-
-def _recorded(engine: Engine, run_id: str) -> list[RecordedDecision]:
-    """The run's decisions, each with the measurements made for it."""
-    measured = history.measurements(engine, run_id)
-    return [
-        RecordedDecision(
-            view=decided.view,
-            measured=tuple(
-                pair
-                for one in measured
-                if one.step == decided.step and one.request is not None
-                for pair in zip(one.request.requests, one.results, strict=True)
-            ),
-        )
-        for decided in history.decisions(engine, run_id)
-    ]
 
 
 def _did(one: ReplayedDecision) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rankscope.models.schedulers.checked import checked
 from rankscope.models.schedulers.contract import (
     MAX_MEASURE_ROUNDS,
     Apply,
@@ -66,7 +67,8 @@ def replay(
         recorded: The run's decisions in order, the first at step 0.
 
     Raises:
-        ValueError: Nothing was recorded.
+        ValueError: Nothing was recorded, or the planner cannot work with the run's modules.
+        PlannerError: The planner broke its contract.
     """
     if not recorded:
         raise ValueError(
@@ -74,6 +76,7 @@ def replay(
             "replay a run whose scheduler is a planner"
         )
     ranks = {module.name: module.rank for module in recorded[0].view.modules}
+    planner.check(recorded[0].view)
     memory: Memory = {}
     decisions = []
     for step in planner.decision_steps(recorded[0].view.num_steps):
@@ -107,7 +110,7 @@ def _decide(
     """The decision, or the kinds of measurements missing; memory changes only with a decision."""
     thought = memory
     for _ in range(MAX_MEASURE_ROUNDS):
-        decision, thought = planner.plan(view, thought)
+        decision, thought = checked(planner, view, planner.plan(view, thought))
         if not isinstance(decision, Measure):
             return decision, (), thought
         answers = [_recorded_answer(request, measured) for request in decision.requests]

@@ -7,6 +7,7 @@ from typing_extensions import override
 
 from rankscope.models.schedulers import PLANNERS
 from rankscope.models.schedulers.allocation import uniform_ranks
+from rankscope.models.schedulers.checked import PlannerError
 from rankscope.models.schedulers.contract import (
     Apply,
     Decision,
@@ -29,6 +30,7 @@ from rankscope.models.schedulers.contract import (
     WeightSensitivity,
     WeightSensitivityResult,
 )
+from rankscope.models.schedulers.fixed import Fixed
 from rankscope.models.schedulers.gradient import Gradient
 from rankscope.models.schedulers.hydra import Hydra
 from rankscope.models.schedulers.replay import RecordedDecision, replay
@@ -95,7 +97,15 @@ def record(
     return recorded, after
 
 
-@pytest.mark.parametrize("planner", [t.model_validate({}) for t in PLANNERS], ids=lambda p: p.kind)
+GIVEN = {"ranks": {"model.layers.3.mlp.up_proj": 16, "model.layers.0.self_attn.q_proj": 2}}
+"""For the planner that works with nothing less."""
+
+
+@pytest.mark.parametrize(
+    "planner",
+    [t.model_validate(GIVEN if t is Fixed else {}) for t in PLANNERS],
+    ids=lambda p: p.kind,
+)
 def test_a_planner_on_its_own_record_decides_the_same_again(
     planner: RankPlanner, embedded: Modules
 ) -> None:
@@ -266,3 +276,22 @@ def test_a_planner_that_never_decides_and_an_empty_record_are_refused(embedded: 
         replay(NeverSure(), recorded)
     with pytest.raises(ValueError, match="this run has none; replay a run whose scheduler is"):
         replay(NeverSure(), [])
+
+
+def test_what_could_not_have_run_is_not_replayed(embedded: Modules) -> None:
+    """Settings that the run's modules do not allow; a decision beyond the budget."""
+    recorded = [RecordedDecision(view=one_view(embedded, 0))]
+    with pytest.raises(ValueError, match=r"scheduler\.ranks must name adapted modules"):
+        replay(Fixed(ranks={"nowhere": 1}), recorded)
+    with pytest.raises(PlannerError, match="adapters must stay within 13,056 parameters"):
+        replay(TakesAll(), recorded)
+
+
+class TakesAll(RankPlanner):
+    """The largest rank everywhere."""
+
+    kind: Literal["takes_all"] = "takes_all"
+
+    @override
+    def plan(self, view: View, memory: Memory) -> tuple[Decision, Memory]:
+        return Apply(ranks={m.name: m.max_rank for m in view.modules}, reason="all"), memory
