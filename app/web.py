@@ -25,6 +25,7 @@ from rankscope.app.pages.contract import Site
 from rankscope.app.server import files, health, problems
 from rankscope.app.server.first_paint import FirstPaint
 from rankscope.app.settings import WebSettings
+from rankscope.storage.external import ExternalRuns
 from rankscope.storage.settings import Settings
 
 HEAD = f"""
@@ -61,6 +62,7 @@ def create_app(
     )
     app.state.site = Site(engine, settings)
     app.state.sessions = sessions
+    app.state.external_runs = ExternalRuns(engine, settings)
     app.state.sign_in = signin.SignIn(sessions)
     app.state.health = health.Health(engine, settings, sessions)
     problems.add_to(app)
@@ -101,6 +103,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         await app.state.hub.stop()
+        app.state.external_runs.close()
         app.state.health.stop()
 
 

@@ -57,9 +57,18 @@ class RunRecord(BaseModel):
         Raises:
             RunRefusedError: If it is somebody's own script that trains it.
         """
+        self.check_is_ours()
+        assert isinstance(self.described, RunConfig)
+        return self.described
+
+    def check_is_ours(self) -> None:
+        """Refuse what only Rankscope's own trainer can do.
+
+        Raises:
+            RunRefusedError: If it is somebody's own script that trains the run.
+        """
         if isinstance(self.described, ExternalRun):
             raise RunRefusedError(
                 f"only a run that Rankscope trains can be trained, exported or cloned, {self.id} "
-                "is of somebody's own script or imported; start its script again"
+                "is external: of somebody's own script or imported; start its script again"
             )
-        return self.described

@@ -65,10 +65,11 @@ def request_export(engine: Engine, settings: Settings, run_id: str) -> None:
 
     Raises:
         UnknownRunError: There is no such run.
-        RunRefusedError: It has not trained a step yet.
+        RunRefusedError: It has not trained a step yet, or somebody's own script trained it.
         QueueAway: Nobody can be asked.
     """
     run = get_run(engine, run_id)
+    run.check_is_ours()
     if run.step == 0:
         raise RunRefusedError(
             f"a run needs a checkpoint to be exported, {run_id} is {run.status} at step 0; "

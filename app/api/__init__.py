@@ -2,11 +2,12 @@
 
 from fastapi import APIRouter
 
-from rankscope.app.api import compare, figures, live, queue, runs, samples
+from rankscope.app.api import compare, figures, ingest, live, queue, runs, samples
 
 ROUTERS: tuple[APIRouter, ...] = (
     compare.router,
     figures.router,
+    ingest.router,
     live.router,
     runs.router,
     queue.router,

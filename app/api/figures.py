@@ -12,7 +12,7 @@ from rankscope.app.pages.contract import Site
 from rankscope.app.plots.rank_map import rank_map
 from rankscope.app.plots.training import accuracy_curves, loss_curves
 from rankscope.app.settings_shown import settings_shown
-from rankscope.models.config import RunConfig
+from rankscope.models.external import read_run
 from rankscope.storage.run_places import run_places
 
 router = APIRouter()
@@ -36,7 +36,7 @@ def figures(run_id: Annotated[str, Path(max_length=16)], request: Request) -> di
 def _other_version(config: dict[str, Any]) -> str | None:
     """What to say where this version cannot read the run's configuration."""
     try:
-        RunConfig.model_validate(config)
+        read_run(config)
     except ValidationError:
         return (
             "What it recorded is shown as it is; to resume, export or clone it, use the version "

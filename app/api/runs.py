@@ -16,9 +16,11 @@ from rankscope.app.door.identity import Person, operator, viewer
 from rankscope.app.form.yaml_text import yaml_of
 from rankscope.app.pages.contract import Site
 from rankscope.models.events import RunStatus
+from rankscope.models.external import is_external
 from rankscope.models.reading import ConfigError, parse_config
 from rankscope.storage.artifacts import RunFolder, StoredArtifact, list_artifacts
 from rankscope.storage.finding import RunFilter, find_run, find_runs
+from rankscope.storage.history import log_lines
 from rankscope.storage.runs import DEFAULT_QUEUE, NORMAL_PRIORITY
 from rankscope.tasks import client
 
@@ -112,11 +114,13 @@ def read_run(request: Request, run_id: str) -> dict[str, Any]:
 def read_log(request: Request, run_id: str) -> Response:
     """What its training processes wrote, from the beginning."""
     site = _site(request)
-    attempt = find_run(site.engine, run_id)["attempt"]
+    run = find_run(site.engine, run_id)
     path = RunFolder(site.settings, run_id).log_path
     if path.is_file():
         return FileResponse(path, media_type="text/plain")
-    if attempt == 0:
+    if is_external(run["config"]):
+        return PlainTextResponse("\n".join(log_lines(site.engine, run_id)["text"]))
+    if run["attempt"] == 0:
         return PlainTextResponse("")
     raise HTTPException(
         404,

@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 
 from rankscope.models.reading import ConfigError
 from rankscope.storage.errors import (
+    FencedOutError,
     OtherVersionError,
     RunRefusedError,
     StorageError,
@@ -18,6 +19,7 @@ from rankscope.storage.errors import (
 _CODES: tuple[tuple[type[StorageError], int], ...] = (
     (UnknownRunError, 404),
     (RunRefusedError, 409),
+    (FencedOutError, 409),
     (OtherVersionError, 409),
     (UnusableDatabaseError, 503),
 )

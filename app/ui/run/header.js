@@ -4,6 +4,7 @@ import { api, button, disable, enable, format, h, problem, replace, statusChip }
 import { phaseOf } from './budget.js';
 
 const OPEN = new Set(['queued', 'starting', 'running', 'paused']);
+const NOT_OURS = 'External: its own script trains it, and only that can do this.';
 const NOT_OPERATOR = 'Your role is viewer; an operator may stop, resume and export.';
 const EXPORT_LIMIT_S = 120;
 const SILENT_S = 10;
@@ -94,8 +95,10 @@ export class Header {
     const canExport = history.checkpoints.length > 0 || run.status === 'done';
     // both stay where they are: no button comes to lie under a second click
     set(this.stop, !this.canOperate ? NOT_OPERATOR : isOpen ? '' : 'The run has ended.');
-    set(this.resume, !this.canOperate ? NOT_OPERATOR : resumeRefusal(run));
-    set(this.export, !this.canOperate ? NOT_OPERATOR : canExport ? '' : 'There is no checkpoint to export yet.');
+    const isOurs = run.config?.kind !== 'external';
+    this.clone.hidden = !isOurs; // a link cannot be switched off
+    set(this.resume, !this.canOperate ? NOT_OPERATOR : isOurs ? resumeRefusal(run) : NOT_OURS);
+    set(this.export, !this.canOperate ? NOT_OPERATOR : !isOurs ? NOT_OURS : canExport ? '' : 'There is no checkpoint to export yet.');
     if (this.pending && this.pendingSince !== `${run.status}${run.attempt}`) this.pending = '';
     if (this.pending) set(this[this.pending], 'Asked for; the run answers between two steps.');
   }

@@ -37,6 +37,7 @@ export class Notices {
     const { run } = history;
     if (run.status === 'queued') return this.queued(history);
     this.place = null;
+    if (isExternal(run)) return externalNotice(history, link);
     if (run.status === 'starting') {
       return calm('Starting', `${run.worker_id ? `Worker ${run.worker_id}` : 'A worker'} builds the model and the data; the first step follows in some seconds.`);
     }
@@ -91,8 +92,24 @@ function silent(history, link) {
   const worker = seen === null || seen === undefined ? '' : `; worker last seen ${format.duration(seen)} ago`;
   const lease = history.run.lease_until;
   const over = lease !== null && lease < history.now();
-  const remedy = over ? 'Its lease is over: it goes back to the queue by itself, from its last checkpoint.' : '';
+  const remedy = over && !isExternal(history.run) ? 'Its lease is over: it goes back to the queue by itself, from its last checkpoint.' : '';
   return { kind: 'warn', words: [`No event for ${format.duration(silentS)}${worker}`, 'It may be scoring or measuring; the picture is as of the last event.', remedy] };
+}
+
+/** A run of somebody's own script: nothing here can start or mend it. */
+function externalNotice(history, link) {
+  const { run } = history;
+  const at = `at step ${format.count(run.step)}`;
+  if (run.status === 'starting') return calm('Attached', 'Its own script has not begun to train yet.');
+  if (run.status === 'running') return silent(history, link);
+  if (run.status === 'failed') return { kind: 'problem', words: [`Failed ${at}: ${run.status_reason || 'no reason was given'}`, 'Its own script trained it.', 'Mend the cause and start the script again.'] };
+  if (run.status === 'lost') return { kind: 'problem', words: [`Lost ${at}: its own script is silent`, run.status_reason, 'If the script still runs, it goes on here as soon as it gets through.'] };
+  if (run.status === 'stopped') return calm(`Stopped ${at} of ${format.count(run.num_steps)}`, run.status_reason);
+  return null;
+}
+
+function isExternal(run) {
+  return run.config?.kind === 'external';
 }
 
 function endNotice(history) {
