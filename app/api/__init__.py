@@ -2,10 +2,11 @@
 
 from fastapi import APIRouter
 
-from rankscope.app.api import compare, figures, ingest, live, queue, runs, samples
+from rankscope.app.api import compare, controls, figures, ingest, live, queue, runs, samples
 
 ROUTERS: tuple[APIRouter, ...] = (
     compare.router,
+    controls.router,
     figures.router,
     ingest.router,
     live.router,
