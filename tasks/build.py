@@ -11,13 +11,16 @@ from rankscope.models.data.contract import VqaDataset, VqaSplits
 from rankscope.models.full_tuning import FullTuning
 from rankscope.models.inventory import Inventory
 from rankscope.models.lora.adalora import AdaLoraTuning
+from rankscope.models.lora.dora import DoraTuning
 from rankscope.models.lora.elastic import ElasticLora
 from rankscope.models.lora.inventory import find_modules
+from rankscope.models.lora.scaling import Scaling
 from rankscope.models.lora.tuning import ElasticTuning
 from rankscope.models.rank_bounds import check_budget, initial_states
 from rankscope.models.schedulers.adalora import AdaLora
 from rankscope.models.schedulers.allocation import uniform_ranks
 from rankscope.models.schedulers.contract import RankPlanner
+from rankscope.models.schedulers.dora import Dora
 from rankscope.models.schedulers.full import Full
 from rankscope.models.tuning import Tuning
 from rankscope.models.vlms.loading import LoadedVlm, load_vlm
@@ -101,7 +104,6 @@ def _splits(data: VqaDataset, image_size_px: int) -> VqaSplits:
 
 
 def _tuning(config: RunConfig, vlm: LoadedVlm, inventory: Inventory, budget: int) -> Tuning:
-    scale, seed = config.lora.scale, config.seed
     match config.scheduler:
         case Full():
             return FullTuning(vlm.model, inventory)
@@ -112,15 +114,25 @@ def _tuning(config: RunConfig, vlm: LoadedVlm, inventory: Inventory, budget: int
                 settings,
                 budget=budget,
                 steps=config.training.steps,
-                scale=scale,
+                scale=config.lora.scale,
             )
         case _:
-            states = initial_states(inventory, config.lora)
-            check_budget(states, budget)
+            return _lora_tuning(config, vlm, inventory, budget)
+
+
+def _lora_tuning(config: RunConfig, vlm: LoadedVlm, inventory: Inventory, budget: int) -> Tuning:
+    """Of what starts from plain LoRA's A and B."""
+    states = initial_states(inventory, config.lora)
+    check_budget(states, budget)
+    rs_rank = budget / inventory.params_per_rank if config.lora.scaling == "rslora" else None
+    scale, seed = config.lora.scale, config.seed
+    match config.scheduler:
+        case Dora() as settings:
+            ranks = settings.ranks(states, budget)
+            scaling = Scaling(scale, rs_rank)
+            return DoraTuning(vlm.model, inventory, ranks, scaling=scaling, seed=seed)
+        case _:
             ranks = uniform_ranks(states, budget)
-            rs_rank = None
-            if config.lora.scaling == "rslora":
-                rs_rank = budget / inventory.params_per_rank
             return ElasticTuning(
                 ElasticLora(vlm.model, inventory, ranks, scale=scale, seed=seed, rs_rank=rs_rank)
             )

@@ -73,7 +73,7 @@ def export(engine: Engine, settings: Settings, run_id: str, to: Path) -> dict[st
         "step": state.step,
         "folder": str(to),
         "params": sum(tensor.numel() for tensor in written.values()),
-        "modules": len(written) // 2,
+        "modules": sum(".lora_A." in name for name in written),
         "items": COMPARED_ITEMS,
         "max_logit_difference": difference,
     }

@@ -1,5 +1,7 @@
 """What a run would do, without training: its modules, its budget in parameters, its first ranks."""
 
+from collections.abc import Mapping, Sequence
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from rankscope.models.config import BYTES_PER_PARAM, RunConfig
@@ -9,7 +11,8 @@ from rankscope.models.reading import ConfigError
 from rankscope.models.schedulers.adalora import AdaLora
 from rankscope.models.schedulers.allocation import uniform_ranks
 from rankscope.models.schedulers.checked import PlannerError, checked
-from rankscope.models.schedulers.contract import Apply, Keep, RankPlanner, View
+from rankscope.models.schedulers.contract import Apply, Keep, ModuleState, RankPlanner, View
+from rankscope.models.schedulers.dora import Dora
 from rankscope.models.schedulers.full import Full
 
 ADAM_MOMENTS = 2
@@ -62,7 +65,7 @@ def plan_run(config: RunConfig, inventory: Inventory) -> Plan:
         ranks, note, steps = _first_ranks(config, inventory, budget)
     except (ValueError, PlannerError) as error:  # these say rule, value and remedy themselves
         raise ConfigError(str(error)) from error
-    params = inventory.params(ranks)
+    params = _params(config, inventory, ranks)
     trained = inventory.total_params if isinstance(config.scheduler, Full) else params
     return Plan(
         scheduler=config.scheduler.kind,
@@ -86,19 +89,41 @@ def plan_run(config: RunConfig, inventory: Inventory) -> Plan:
     )
 
 
-def _first_ranks(
-    config: RunConfig, inventory: Inventory, budget: int
-) -> tuple[dict[str, int], str, tuple[int, ...]]:
-    """Ranks, a note where they will change, and the steps of decisions."""
-    if isinstance(config.scheduler, Full):
-        return dict.fromkeys((m.name for m in inventory.modules), 0), "trains without adapters", ()
+_FirstRanks = tuple[dict[str, int], str, tuple[int, ...]]
+"""Ranks, a note where they will change, and the steps of decisions."""
+
+
+def _first_ranks(config: RunConfig, inventory: Inventory, budget: int) -> _FirstRanks:
+    scheduler, modules = config.scheduler, inventory.modules
+    if isinstance(scheduler, Full):
+        return dict.fromkeys((m.name for m in modules), 0), "trains without adapters", ()
     states = initial_states(inventory, config.lora)
     check_budget(states, budget)
     ranks = uniform_ranks(states, budget)
-    if isinstance(config.scheduler, AdaLora):
-        config.scheduler.schedule(config.training.steps)  # refuses a run too short to prune
-        return ranks, "starts above these ranks and masks down to them", ()
-    assert isinstance(config.scheduler, RankPlanner)
+    note = ""
+    match scheduler:
+        case RankPlanner():
+            return _planned(config, scheduler, states, ranks, budget)
+        case Dora():
+            ranks = scheduler.ranks(states, budget)
+        case AdaLora():
+            scheduler.schedule(config.training.steps)  # refuses a run too short to prune
+            note = "starts above these ranks and masks down to them"
+            if scheduler.live_budget == "held":
+                start = scheduler.start(modules, budget)
+                ranks = start.ranks(modules)
+                note = f"masks down to {start.target_triplets} of these ranks in all"
+    return ranks, note, ()
+
+
+def _planned(
+    config: RunConfig,
+    planner: RankPlanner,
+    states: Sequence[ModuleState],
+    ranks: dict[str, int],
+    budget: int,
+) -> _FirstRanks:
+    """What a planner makes of the uniform ranks at step 0."""
     num_steps = config.training.steps
     view = View(
         step=0,
@@ -107,11 +132,11 @@ def _first_ranks(
         seed=config.seed,
         modules=tuple(state.model_copy(update={"rank": ranks[state.name]}) for state in states),
     )
-    config.scheduler.check(view)
-    steps = config.scheduler.decision_steps(num_steps)
+    planner.check(view)
+    steps = planner.decision_steps(num_steps)
     if 0 not in steps:
         return ranks, f"uniform, decided at step {steps[0]}" if steps else "", steps
-    decision, _ = checked(config.scheduler, view, config.scheduler.plan(view, {}))
+    decision, _ = checked(planner, view, planner.plan(view, {}))
     match decision:
         case Apply():
             ranks |= decision.ranks
@@ -121,3 +146,15 @@ def _first_ranks(
             return ranks, "uniform, decided at step 0 from a measurement", steps
     later = [step for step in steps if step > 0]
     return ranks, f"decided again at step {later[0]}" if later else "", steps
+
+
+def _params(config: RunConfig, inventory: Inventory, ranks: Mapping[str, int]) -> int:
+    """Adapter parameters at these ranks, with all that a scheduler trains beside A and B."""
+    params = inventory.params(dict(ranks))
+    match config.scheduler:
+        case Dora() as dora:
+            return dora.params(inventory.modules, ranks)
+        case AdaLora(live_budget="held"):
+            return params + sum(ranks.values())  # one E per rank
+        case _:
+            return params

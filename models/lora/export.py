@@ -43,6 +43,7 @@ def write_adapter(
     scales: Mapping[str, float],
     module_names: Iterable[str],
     base_model_name: str,
+    magnitudes: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write ``adapter_config.json`` and ``adapter_model.safetensors``.
 
@@ -55,6 +56,7 @@ def write_adapter(
         scales: Per module, factor s in y = W x + s B A x.
         module_names: Full paths of every module of the base model.
         base_model_name: Hub id or path that the config names as its base model.
+        magnitudes: DoRA's, per module of rank 1 or more (d_out); None for plain LoRA.
 
     Raises:
         ValueError: If every module has rank 0: peft has no empty adapter.
@@ -80,11 +82,15 @@ def write_adapter(
         ),
         base_model_name_or_path=base_model_name,
         inference_mode=True,
+        use_dora=magnitudes is not None,
     )
     tensors = {}
     for name in ranks:
         for factor, tensor in zip(("lora_A", "lora_B"), factors[name], strict=True):
             tensors[f"base_model.model.{name}.{factor}.weight"] = tensor.detach().cpu().contiguous()
+        if magnitudes is not None:
+            magnitude = magnitudes[name].detach().cpu().contiguous()
+            tensors[f"base_model.model.{name}.lora_magnitude_vector"] = magnitude
     directory.mkdir(parents=True, exist_ok=True)
     config.save_pretrained(str(directory))
     save_file(tensors, directory / "adapter_model.safetensors", metadata={"format": "pt"})

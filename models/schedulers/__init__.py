@@ -6,6 +6,7 @@ from pydantic import Field
 
 from rankscope.models.schedulers.adalora import AdaLora
 from rankscope.models.schedulers.contract import RankPlanner
+from rankscope.models.schedulers.dora import Dora
 from rankscope.models.schedulers.elalora import ElaLora
 from rankscope.models.schedulers.fixed import Fixed
 from rankscope.models.schedulers.full import Full
@@ -20,7 +21,10 @@ from rankscope.models.schedulers.uniform import Uniform
 _Planner = Uniform | RandomRanks | Static | Fixed | Gradient | Gora | ElaLora | Para | Hydra
 """The list: a new planner's name goes here. Planners never exceed the budget."""
 
-AnyScheduler = Annotated[_Planner | AdaLora | Full, Field(discriminator="kind")]
-"""What a run may be configured with; the last two train by themselves and exceed the budget."""
+AnyScheduler = Annotated[_Planner | AdaLora | Dora | Full, Field(discriminator="kind")]
+"""What a run may be configured with; those that are no planners train by themselves.
+
+``AdaLora``, as peft has it, and ``Full`` exceed the budget.
+"""
 
 PLANNERS: tuple[type[RankPlanner], ...] = get_args(_Planner)

@@ -117,8 +117,15 @@ def test_hydra_ends_bitwise_equal_wherever_it_was_stopped(
 
 @pytest.mark.parametrize(
     "scheduler",
-    [{"kind": "uniform"}, {"kind": "gradient"}, {"kind": "adalora"}, {"kind": "full"}],
-    ids=lambda scheduler: str(scheduler["kind"]),
+    [
+        {"kind": "uniform"},
+        {"kind": "gradient"},
+        {"kind": "adalora"},
+        {"kind": "adalora", "live_budget": "held"},
+        {"kind": "dora"},
+        {"kind": "full"},
+    ],
+    ids=lambda scheduler: "-".join(map(str, scheduler.values())),
 )
 def test_every_way_of_training_resumes_bitwise(tmp_path: Path, scheduler: dict[str, Any]) -> None:
     config = config_of(scheduler, accumulation_steps=2, train_projector=True)

@@ -38,7 +38,8 @@ SCHEDULERS: tuple[dict[str, Any], ...] = (
     {"kind": "fixed", "ranks": {"a.q_proj": 3}, "lr_factors": {"a.q_proj": 0.5}},
     {"kind": "gradient", "num_items": 7},
     {"kind": "hydra", "probe_items": 8, "freeze_fraction": 0.7},
-    {"kind": "adalora", "beta1": 0.5},
+    {"kind": "adalora", "beta1": 0.5, "live_budget": "held"},
+    {"kind": "dora"},
     {"kind": "full"},
 )
 
@@ -134,7 +135,8 @@ def test_every_scheduler_survives_json(scheduler: dict[str, Any]) -> None:
         (
             {"scheduler": {"kind": "hidra"}},
             "scheduler.kind must be one of 'uniform', 'random', 'static', 'fixed', 'gradient', "
-            "'gora', 'elalora', 'para', 'hydra', 'adalora', 'full', got 'hidra'; choose one",
+            "'gora', 'elalora', 'para', 'hydra', 'adalora', 'dora', 'full', got 'hidra'; "
+            "choose one",
         ),
         (
             {"data": {"kind": "gqa"}},

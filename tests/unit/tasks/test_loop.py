@@ -15,6 +15,8 @@ from rankscope.models.config import RunConfig
 from rankscope.models.events import CheckpointSaved, Event, RanksChanged, StepDone
 from rankscope.models.full_tuning import FullTuning
 from rankscope.models.lora.adalora import AdaLoraTuning
+from rankscope.models.lora.dora import DoraTuning
+from rankscope.models.lora.scaling import Scaling
 from rankscope.models.lora.tuning import ElasticTuning
 from rankscope.models.schedulers.adalora import AdaLora
 from rankscope.models.schedulers.contract import (
@@ -317,7 +319,14 @@ def full() -> FullTuning:
     return FullTuning(vlm.model, tiny.inventory_of(vlm))
 
 
-@pytest.mark.parametrize("make", [adalora, full])
+def dora() -> DoraTuning:
+    vlm = tiny.vlm()
+    inventory = tiny.inventory_of(vlm)
+    ranks = {module.name: 1 for module in inventory.modules} | {Q0: 2, K0: 0}
+    return DoraTuning(vlm.model, inventory, ranks, scaling=Scaling(2.0), seed=0)
+
+
+@pytest.mark.parametrize("make", [adalora, dora, full])
 def test_what_trains_by_itself_is_resumed_bitwise_too(
     tmp_path: Path, make: Callable[[], Tuning]
 ) -> None:

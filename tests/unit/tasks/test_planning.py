@@ -104,6 +104,19 @@ def test_a_plan_of_full_tuning_has_no_ranks_and_trains_the_whole_model() -> None
     assert (memory.gradients_bytes, memory.optimizer_bytes) == (4000, 8000)
 
 
+def test_what_is_trained_beside_a_and_b_is_planned_within_the_budget() -> None:
+    """96 parameters per rank on four modules: AdaLoRA's E takes 4, so one q_proj of 17 goes.
+
+    DoRA's magnitudes take 64: 24 for a q_proj, 56 for an up_proj; both q_proj and no up_proj
+    are 48, one up_proj and one q_proj 80, two up_proj are too many.
+    """
+    held = plan({"kind": "adalora", "live_budget": "held"}, budget=params(96))
+    assert (sum(ranks(held)), held.params) == (3, 96 - 16 + 3)
+    dora = plan({"kind": "dora"}, budget=params(96))
+    assert dora.params <= 96
+    assert sum(rank > 0 for rank in ranks(dora)) == 2
+
+
 @pytest.mark.parametrize(
     ("scheduler", "steps", "note"),
     [
@@ -113,6 +126,12 @@ def test_a_plan_of_full_tuning_has_no_ranks_and_trains_the_whole_model() -> None
         ({"kind": "gradient"}, (0,), "uniform, decided at step 0 from a measurement"),
         ({"kind": "hydra"}, (0, 10, 20, 30, 40, 50), "decided again at step 10"),
         ({"kind": "adalora"}, (), "starts above these ranks and masks down to them"),
+        (
+            {"kind": "adalora", "live_budget": "held"},
+            (),
+            "masks down to 2 of these ranks in all",
+        ),
+        ({"kind": "dora"}, (), ""),
     ],
     ids=lambda value: value["kind"] if isinstance(value, dict) else None,
 )

@@ -12,7 +12,9 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from rankscope.models.config import OptimizerSettings
 from rankscope.models.lora.adalora import AdaLoraTuning
+from rankscope.models.lora.dora import DoraTuning
 from rankscope.models.lora.elastic import ElasticLora
+from rankscope.models.lora.scaling import Scaling
 from rankscope.models.lora.tuning import ElasticTuning
 from rankscope.models.schedulers.adalora import AdaLora
 from rankscope.models.tuning import Tuning
@@ -34,7 +36,14 @@ def adalora() -> Tuning:
     return AdaLoraTuning(vlm.model, inventory, AdaLora(), budget=496, steps=6, scale=2.0)
 
 
-TUNINGS = (elastic_lora, adalora)
+def dora() -> Tuning:
+    vlm = tiny.vlm()
+    inventory = tiny.inventory_of(vlm)
+    ranks = {module.name: 1 for module in inventory.modules}
+    return DoraTuning(vlm.model, inventory, ranks, scaling=Scaling(2.0), seed=0)
+
+
+TUNINGS = (elastic_lora, adalora, dora)
 
 
 def rates_of(elastic: ElasticLora, layer_rates: dict[str, Any] | None = None) -> Rates:
