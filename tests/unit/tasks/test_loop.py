@@ -28,6 +28,7 @@ from rankscope.models.schedulers.contract import (
     RankPlanner,
     View,
 )
+from rankscope.models.schedulers.elalora import ElaLora
 from rankscope.models.schedulers.para import Para
 from rankscope.models.tuning import Tuning
 from rankscope.tasks.batches import Collator
@@ -289,6 +290,19 @@ def test_ranks_move_in_the_run_and_never_exceed_the_budget(tmp_path: Path) -> No
         run.trainer.rates.groups(run.tuning.model, run.trainer.planned_factors)[-1]["lr"]
         == 0.015625
     )
+
+
+def test_elalora_moves_ranks_by_the_saliency_it_saw_and_keeps_the_budget(tmp_path: Path) -> None:
+    """Six steps: warm-up 1, at rest from 5, so moves at steps 2, 3 and 4."""
+    planner = ElaLora(warmup_fraction=0.2, final_fraction=0.2, interval_fraction=0.1)
+    run = Run(tmp_path, config(), planner=planner)
+    run.train()
+    moves = [event for event in run.events if isinstance(event, RanksChanged)]
+    assert moves
+    assert {move.step for move in moves} <= {2, 3, 4}
+    assert all(move.live_params <= BUDGET for move in moves)
+    assert run.steering is not None
+    assert run.steering.failure is None
 
 
 def test_what_is_decided_after_the_last_step_is_scored_and_saved(tmp_path: Path) -> None:
