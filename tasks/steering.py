@@ -101,6 +101,10 @@ class Steering:
 
     def _ask(self, view: View) -> tuple[View, Keep | Apply | Failed]:
         """The planner's decision, and the view with all that was measured for it."""
+        try:
+            view = self._with_statistics(view)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the planner can go without
+            return view, self._failed(view.step, error)
         for _ in range(MAX_MEASURE_ROUNDS):
             try:
                 answer = self._planner.plan(view, copy.deepcopy(self.memory))
@@ -140,27 +144,29 @@ class Steering:
 
     def _view(self, step: int, train_loss: float | None) -> View:
         ranks = self._elastic.ranks()
-        saliency = self.saliency.values() if self.saliency else {}
-        needs_spectra = "singular_values" in self._planner.needs
-        spectra = singular_values(self._elastic) if needs_spectra else {}
-        modules = tuple(
-            state.model_copy(
-                update={
-                    "rank": ranks[state.name],
-                    "saliency": saliency.get(state.name),
-                    "singular_values": spectra.get(state.name),
-                }
-            )
-            for state in self._states
-        )
         return View(
             step=step,
             num_steps=self._num_steps,
             budget=self._budget,
             seed=self._seed,
-            modules=modules,
+            modules=tuple(s.model_copy(update={"rank": ranks[s.name]}) for s in self._states),
             train_loss=train_loss,
         )
+
+    def _with_statistics(self, view: View) -> View:
+        saliency = self.saliency.values() if self.saliency else {}
+        needs_spectra = "singular_values" in self._planner.needs
+        spectra = singular_values(self._elastic) if needs_spectra else {}
+        modules = tuple(
+            module.model_copy(
+                update={
+                    "saliency": saliency.get(module.name),
+                    "singular_values": spectra.get(module.name),
+                }
+            )
+            for module in view.modules
+        )
+        return view.model_copy(update={"modules": modules})
 
     def _apply(self, step: int, decision: Apply, optimizer: torch.optim.Optimizer | None) -> None:
         before = self._elastic.ranks()

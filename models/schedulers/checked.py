@@ -3,6 +3,8 @@
 import json
 import math
 
+from pydantic import ValidationError
+
 from rankscope.models.schedulers.contract import (
     Apply,
     Decision,
@@ -32,17 +34,31 @@ def checked(planner: RankPlanner, view: View, answer: object) -> tuple[Decision,
             f"a planner must return a decision and its memory, {who} returned "
             f"{type(answer).__name__}; mend its plan()"
         )
-    decision, memory = answer
-    if not isinstance(decision, Keep | Apply | Measure):
+    given, memory = answer
+    if not isinstance(given, Keep | Apply | Measure):
         raise PlannerError(
             f"a planner must decide Keep, Apply or Measure, {who} gave "
-            f"{type(decision).__name__}; mend its plan()"
+            f"{type(given).__name__}; mend its plan()"
         )
+    decision = _well_formed(given, who)
     if isinstance(decision, Apply):
         _check_names(view, decision, who)
         _check_ranks(view, decision, who)
         _check_lr_factors(decision, who)
     return decision, _plain(memory, who)
+
+
+def _well_formed(decision: Decision, who: str) -> Decision:
+    """The decision validated anew: copies that update fields or leave validation out are not."""
+    try:
+        return type(decision).model_validate(decision.model_dump(warnings="none"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise PlannerError(
+            f"a planner's decision must be well formed, that of {who} is not "
+            f"({place}: {first['msg']}); mend its plan()"
+        ) from error
 
 
 def _check_names(view: View, decision: Apply, who: str) -> None:
@@ -56,8 +72,7 @@ def _check_ranks(view: View, decision: Apply, who: str) -> None:
     params = 0
     for module in view.modules:
         rank = decision.ranks.get(module.name, module.rank)
-        is_whole = isinstance(rank, int) and not isinstance(rank, bool)
-        if not is_whole or not module.min_rank <= rank <= module.max_rank:
+        if not module.min_rank <= rank <= module.max_rank:
             raise PlannerError(
                 f"the rank of {module.name} must lie in {module.min_rank}..{module.max_rank}, "
                 f"{who} gave {rank}"
@@ -80,7 +95,7 @@ def _check_ranks(view: View, decision: Apply, who: str) -> None:
 
 def _check_lr_factors(decision: Apply, who: str) -> None:
     for name, factor in (decision.lr_factors or {}).items():
-        if not isinstance(factor, int | float) or not 0 <= factor < math.inf:
+        if not 0 <= factor < math.inf:
             raise PlannerError(
                 f"a learning-rate factor must be finite and at least 0, {who} gave {factor} "
                 f"to {name}"

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, Literal, cast
 
 import pytest
+import torch
 from pydantic import TypeAdapter
 from typing_extensions import override
 
@@ -64,6 +65,12 @@ class Watching(Scripted):
     needs: ClassVar[frozenset[Statistic]] = frozenset({"saliency"})
 
 
+class Spectral(Scripted):
+    """As above, and sees singular values."""
+
+    needs: ClassVar[frozenset[Statistic]] = frozenset({"singular_values"})
+
+
 class Shell:
     """A run's steering with all that it says."""
 
@@ -122,7 +129,7 @@ ASK = Measure(requests=(ProbeLoss(num_items=4),))
         ),
         (
             cast("Decision", apply({}).model_copy(update={"ranks": {K0: 0.5}})),
-            f"the rank of {K0} must lie in 0..4, scripted at step 5 gave 0.5",
+            f"must be well formed, that of scripted at step 5 is not (ranks.{K0}: Input should",
         ),
     ],
     ids=["module", "factor's module", "budget", "too high", "negative", "factor", "no number"],
@@ -253,6 +260,16 @@ def test_a_measurement_that_fails_is_the_planners_last(
     assert shell.failure().startswith(message)
     assert shell.elastic.peft_model.training == was_training
     shell.decide(step=6)
+    assert set(shell.elastic.ranks().values()) == {1}
+
+
+def test_a_statistic_that_cannot_be_had_is_a_failure_of_the_planner_that_needs_it() -> None:
+    """Singular values of what is no number do not exist."""
+    shell = Shell(Spectral(script=(MOVE,)))
+    with torch.no_grad():
+        shell.elastic.parameters_of(Q1)[0].fill_(float("nan"))
+    shell.decide()
+    assert "non-finite" in shell.failure()
     assert set(shell.elastic.ranks().values()) == {1}
 
 
