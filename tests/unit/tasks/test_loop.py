@@ -12,7 +12,14 @@ import torch
 from typing_extensions import override
 
 from rankscope.models.config import RunConfig
-from rankscope.models.events import CheckpointSaved, Event, RanksChanged, StepDone
+from rankscope.models.events import (
+    CheckpointSaved,
+    Decided,
+    Event,
+    Failed,
+    RanksChanged,
+    StepDone,
+)
 from rankscope.models.full_tuning import FullTuning
 from rankscope.models.lora.adalora import AdaLoraTuning
 from rankscope.models.lora.dora import DoraTuning
@@ -276,6 +283,48 @@ def test_a_stopped_run_goes_on_bitwise_as_if_it_had_never_stopped(
     assert second.steering.memory == whole.steering.memory
     assert second.steering.num_samples == whole.steering.num_samples
     assert second.trainer.planned_factors == whole.trainer.planned_factors == {K0: 0.125}
+
+
+class Faulty(Seesaw):
+    """Moves at step 2, fails at step 4, and would move again at step 5."""
+
+    @override
+    def plan(self, view: View, memory: Memory) -> tuple[Decision, Memory]:
+        if view.step == 4:
+            raise LookupError("nothing to see")
+        return super().plan(view, memory)
+
+    @override
+    def decision_steps(self, num_steps: int) -> tuple[int, ...]:
+        return (2, 4, 5)
+
+
+@pytest.mark.parametrize("stop_after", [3, 4])
+def test_a_run_whose_scheduler_fails_goes_on_and_stays_without_it_when_resumed(
+    tmp_path: Path, stop_after: int
+) -> None:
+    """The cut lies before the failure and after it."""
+    whole = Run(tmp_path / "whole", config(), planner=Faulty())
+    whole.train()
+    folder = tmp_path / "cut"
+    first = Run(folder, config(), planner=Faulty(), requests={stop_after: "stop"})
+    first.train()
+    second = Run(folder, config(), planner=Faulty())
+    second.train(list_checkpoints(folder)[-1])
+    for last in (whole, second):
+        assert last.steps()[-1].step == 6
+        assert last.tuning.ranks()[K0] == 2
+        assert last.steering is not None
+        assert last.steering.failure == "LookupError: nothing to see"
+    assert [step for step, _ in first.moves() + second.moves()] == [2]
+    failures = [
+        event.step
+        for event in first.events + second.events
+        if isinstance(event, Decided) and isinstance(event.decision, Failed)
+    ]
+    assert failures == [4]
+    told = [step.loss for run in (first, second) for step in run.steps()]
+    assert told == [step.loss for step in whole.steps()]
 
 
 def test_ranks_move_in_the_run_and_never_exceed_the_budget(tmp_path: Path) -> None:
