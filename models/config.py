@@ -103,7 +103,7 @@ class LoraSettings(_Section):
         default_factory=dict,
         title="Pinned ranks",
         description="Ranks that no scheduler moves, by regular expression found in a module's "
-        'full path, for instance {"layers.0.*q_proj": 2}.',
+        "full path, a line each: layers.0.*q_proj: 2.",
     )
 
     @field_serializer("parts")

@@ -6,8 +6,11 @@ from typing import Annotated, Literal, TypeGuard, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-Kind = Literal["number", "text", "one_of", "some_of", "switch", "words", "json"]
-"""How a value is filled in; what has no widget of its own is written as JSON."""
+Kind = Literal["number", "text", "one_of", "some_of", "switch", "words", "pairs", "json"]
+"""How a value is filled in; what has no widget of its own is written as JSON.
+
+``pairs``: numbers by name, a line each.
+"""
 
 _SCALARS: dict[object, Kind] = {bool: "switch", int: "number", float: "number", str: "text"}
 
@@ -22,6 +25,8 @@ def kind_and_choices(annotation: object) -> tuple[Kind, tuple[str, ...]]:
         return "some_of", get_args(inner)
     if origin is tuple and inner is str and arguments[1:] == (Ellipsis,):
         return "words", ()
+    if origin is dict and inner is str and plain(arguments[1]) in (int, float):
+        return "pairs", ()
     return _SCALARS.get(annotation, "json"), ()
 
 

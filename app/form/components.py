@@ -5,9 +5,12 @@ from gradio.components import FormComponent
 
 from rankscope.app.form.fields import Choice, FormField
 from rankscope.app.form.values import Value
+from rankscope.models.reading import MAX_TEXT_LENGTH
 
 MAX_LENGTH = 2000
 """Characters of one field; a pattern of targets is the longest there is."""
+_MAX_LINES = 8
+"""Of a field with one pair per line; more are scrolled."""
 _MAX_BUTTONS = 7
 """More choices than this open as a list."""
 
@@ -45,6 +48,7 @@ def component_of(field: FormField, value: Value) -> FormComponent:
         info=_info(field),
         is_number=field.kind == "number",
         placeholder="none" if field.is_optional else None,
+        max_lines=_MAX_LINES if field.kind == "pairs" else 1,
     )
 
 
@@ -56,15 +60,20 @@ def text_box(
     info: str | None,
     is_number: bool,
     placeholder: str | None = None,
+    max_lines: int = 1,
 ) -> gr.Textbox:
-    """A line of text; numbers are typed as text too, so that a wrong one is kept and explained."""
+    """Text, by default one line; numbers are text too, so that a wrong one is kept and explained.
+
+    Boxes of several lines grow with what is in them.
+    """
     return gr.Textbox(
         value,
         label=label,
         info=info,
         placeholder=placeholder,
-        max_lines=1,
-        max_length=MAX_LENGTH,
+        lines=min(max_lines, 2),
+        max_lines=max_lines,
+        max_length=MAX_LENGTH if max_lines == 1 else MAX_TEXT_LENGTH,
         html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
         elem_id=element_id(key),
         elem_classes=["is-number"] if is_number else [],

@@ -66,13 +66,19 @@ def _written(entries: Sequence[Entry], values: Values) -> dict[str, Any]:
 
 def _shown(field: FormField, value: JsonValue) -> Value:
     """A value as it stands in its field."""
+    if field.kind == "switch":
+        return bool(value)
+    if field.kind == "some_of":
+        return [str(v) for v in value] if isinstance(value, list) else []
+    return _text(field, value)
+
+
+def _text(field: FormField, value: JsonValue) -> str:
     match field.kind:
-        case "switch":
-            return bool(value)
-        case "some_of":
-            return [str(v) for v in value] if isinstance(value, list) else []
         case "words":
             return ", ".join(map(_quoted, value if isinstance(value, list) else []))
+        case "pairs":
+            return _lines(value if isinstance(value, dict) else {})
         case "json":
             return "" if value is None and field.is_optional else json.dumps(value)
         case "number" if isinstance(value, float):
@@ -91,6 +97,7 @@ def _value(field: FormField, shown: Value) -> JsonValue:
     readers: dict[Kind, Callable[[str], JsonValue]] = {
         "number": _number,
         "words": _split,
+        "pairs": _pairs,
         "json": _json,
     }
     return readers.get(field.kind, str)(shown)
@@ -103,6 +110,24 @@ def _number(text: str) -> int | float | str:
         except ValueError:
             continue
     return text
+
+
+def _lines(pairs: Mapping[str, JsonValue]) -> str:
+    """``name: number`` lines; names that would not come back as they are stand in quotes."""
+    names = {n: json.dumps(n) if n != n.strip() or n[:1] == '"' or "\n" in n else n for n in pairs}
+    return "\n".join(f"{names[name]}: {value}" for name, value in pairs.items())
+
+
+def _pairs(text: str) -> dict[str, JsonValue]:
+    """The pairs of :func:`_lines`; what is no number stays text, for pydantic to refuse."""
+    pairs: dict[str, JsonValue] = {}
+    for line in filter(str.strip, text.splitlines()):
+        name, _, number = line.rpartition(":") if ":" in line else (line, "", "")
+        name, number = name.strip(), number.strip()
+        quoted = _json(name) if name[:1] == '"' else name
+        key = quoted if isinstance(quoted, str) else name
+        pairs[key] = f"{pairs[key]}, {number}" if key in pairs else _number(number)
+    return pairs
 
 
 def _json(text: str) -> JsonValue:

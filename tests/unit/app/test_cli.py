@@ -33,7 +33,7 @@ REFUSED = [
     (["export", "zzz", "--to", "out"], "got 'zzz' which no run has"),
     (["replay", "zzz", "--scheduler", "hydra"], "got 'zzz' which no run has"),
     (["replay", "zzz", "--scheduler", "hidra"], "scheduler.kind must be one of 'uniform',"),
-    (["replay", "zzz", "--scheduler", "full"], "--scheduler must be a planner, got 'full'"),
+    (["replay", "zzz", "--scheduler", "full"], "got 'zzz' which no run has"),
 ]
 
 
@@ -112,7 +112,7 @@ def test_an_export_never_writes_into_a_folder_that_holds_something(
 def test_help_names_every_command(call: Call, arguments: list[str]) -> None:
     code, said, _ = call(*arguments)
     assert code == 0
-    commands = "run resume plan runs show logs compare replay export doctor"
+    commands = "run resume plan runs show logs compare replay freeze export doctor"
     assert all(f" {command} " in said for command in commands.split())
 
 

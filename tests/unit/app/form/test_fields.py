@@ -20,7 +20,8 @@ class Odd(BaseModel):
     """
 
     kind: Literal["odd"] = "odd"
-    pairs: dict[str, int] = {"a": 1}
+    lists: dict[str, list[int]] = {"a": [1]}
+    pairs: dict[str, int] | None = None
     mode: Literal["x", "y"] | None = None
     every_s: float = Field(2.0, gt=0, description="How often.")
     inner: Inner = Inner()
@@ -44,9 +45,11 @@ def test_a_union_becomes_a_choice_with_the_fields_of_every_kind() -> None:
     plain, odd = thing.variants
     assert (plain.tag, plain.entries) == ("plain", ())
     assert odd.description == "A kind to come, with types that no present one has."
-    pairs, mode, every, inner = odd.entries
+    lists, pairs, mode, every, inner = odd.entries
+    assert isinstance(lists, FormField)
+    assert (lists.key, lists.kind, lists.default) == ("thing.odd.lists", "json", {"a": [1]})
     assert isinstance(pairs, FormField)
-    assert (pairs.key, pairs.kind, pairs.default) == ("thing.odd.pairs", "json", {"a": 1})
+    assert (pairs.kind, pairs.is_optional, pairs.default) == ("pairs", True, None)
     assert isinstance(mode, FormField)
     assert (mode.kind, mode.choices, mode.is_optional) == ("one_of", ("x", "y"), True)
     assert isinstance(every, FormField)

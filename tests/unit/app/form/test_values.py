@@ -1,5 +1,6 @@
 """The form loses nothing: every configuration comes back from it as it was."""
 
+import re
 from typing import Any, get_args
 
 import pytest
@@ -78,6 +79,34 @@ def test_a_config_comes_back_from_the_form_as_it_was(config: RunConfig) -> None:
     again = parse_config(mapping_of(values))
     assert again == config
     assert values_of(again) == values
+
+
+PAIRS = {"(?:q|k)_proj": 2, ' "odd" ': 0, '"': 1, "a: b": 3}
+
+
+def test_pairs_stand_on_lines_and_come_back_as_they_were() -> None:
+    factors = {"model.layers.0.q_proj": 0.5}
+    scheduler = {"kind": "fixed", "ranks": {"model.layers.0.q_proj": 4}, "lr_factors": factors}
+    raw = {"data": {"kind": "scenes"}, "lora": {"pins": PAIRS}, "scheduler": scheduler}
+    config = parse_config(raw)
+    values = values_of(config)
+    assert str(values["lora.pins"]).splitlines()[0] == "(?:q|k)_proj: 2"
+    assert values["scheduler.fixed.lr_factors"] == "model.layers.0.q_proj: 0.5"
+    assert parse_config(mapping_of(values)) == config
+
+
+@pytest.mark.parametrize(
+    ("typed", "problem"),
+    [
+        ("q_proj", 'lora.pins.q_proj must be a whole number, got ""'),
+        ("q_proj: two", 'lora.pins.q_proj must be a whole number, got "two"'),
+        ("q_proj: 1\n\nq_proj: 2", 'lora.pins.q_proj must be a whole number, got "1, 2"'),
+    ],
+)
+def test_a_line_that_is_no_pair_is_refused(typed: str, problem: str) -> None:
+    values = values_of(presets()[0].config) | {"lora.pins": typed}
+    with pytest.raises(ConfigError, match=re.escape(problem)):
+        parse_config(mapping_of(values))
 
 
 @pytest.mark.parametrize("preset", presets(), ids=lambda p: p.name)
