@@ -33,7 +33,7 @@ from rankscope.models.schedulers.contract import (
     Reason,
     View,
 )
-from rankscope.models.schedulers.hydra_memory import HydraMemory, Posterior
+from rankscope.models.schedulers.hydra_memory import HydraMemory
 from rankscope.models.schedulers.knock_outs import (
     groups_of,
     is_flat,
@@ -41,11 +41,10 @@ from rankscope.models.schedulers.knock_outs import (
 )
 from rankscope.models.schedulers.learning import Learning
 from rankscope.models.schedulers.moves import Move, predicted, rank_weights, reasons_of, told
-from rankscope.models.schedulers.performance_model import (
-    BayesianLinearModel,
-    Prior,
-    layer_uncertainty,
-)
+from rankscope.models.schedulers.performance import PerformanceModelKind
+from rankscope.models.schedulers.performance.contract import PerformanceModel
+from rankscope.models.schedulers.performance.effects import EffectPrior, Prior
+from rankscope.models.schedulers.performance.layers import layer_uncertainty
 from rankscope.models.schedulers.places import is_early, language_depth
 from rankscope.models.schedulers.realised import (
     Realised,
@@ -144,6 +143,9 @@ class Hydra(RankPlanner):
     knock_out_log_sd: float = Field(
         0.3, gt=0, le=10, description="What a knock-out's logarithm errs by beyond item noise."
     )
+    performance_model: PerformanceModelKind = Field(
+        "bayesian_linear", description="What learns how much each module's rank is worth."
+    )
 
     @model_validator(mode="after")
     def _events_come_before_the_freeze(self) -> Self:
@@ -209,7 +211,8 @@ class Hydra(RankPlanner):
             name: factor**self.damping_exponent
             for name, factor in self._lr_factors(modules).items()
         }
-        return Learning(modules, self._prior(), visibility, self.knock_out_log_sd)
+        prior = EffectPrior.believed(modules, self._prior())
+        return Learning(modules, self.performance_model, prior, visibility, self.knock_out_log_sd)
 
     def _question(
         self, modules: Sequence[ModuleState], budget: int, remembered: HydraMemory
@@ -219,7 +222,7 @@ class Hydra(RankPlanner):
         if not groups:
             return Keep(reason="no module has a rank that could be knocked out")
         asked = tuple(groups)
-        if remembered.posterior is not None:
+        if remembered.model is not None:
             learning = self._learning(modules)
             model = learning.recall(remembered)
             ranks_M = ranks_of(modules)
@@ -238,7 +241,7 @@ class Hydra(RankPlanner):
         result: KnockOutResult,
     ) -> tuple[Decision, HydraMemory]:
         """Learn from the measurement, then move or keep."""
-        first = remembered.posterior is None
+        first = remembered.model is None
         realised = realised_effect(view, modules, remembered.last, result)
         last = event_of(view, result)
         if first and is_flat(result):
@@ -249,20 +252,18 @@ class Hydra(RankPlanner):
         decision = self._decision(view, modules, model, realised, first=first)
         if isinstance(decision, Apply):
             last = last.model_copy(update={"ranks_before": {m.name: m.rank for m in modules}})
-        mean, triangle = model.state()
-        posterior = Posterior(mean=mean, triangle=triangle)
-        return decision, HydraMemory(posterior=posterior, rises=rises, last=last)
+        return decision, HydraMemory(model=model.state(), rises=rises, last=last)
 
     def _optimum(
-        self, modules: Sequence[ModuleState], budget: int, model: BayesianLinearModel
+        self, modules: Sequence[ModuleState], budget: int, model: PerformanceModel
     ) -> IntArray:
-        unsure = layer_uncertainty(model, modules, self._prior())
+        unsure = layer_uncertainty(model, self._learning(modules).unmeasured())
         pull = {layer: self.layer_pull * share for layer, share in unsure.items()}
         bounds = (self.coarse_floor, self.coarse_cap)
         return coarse_fine(modules, model.utilities, budget, pull, bounds)
 
     def _candidates(
-        self, modules: Sequence[ModuleState], budget: int, model: BayesianLinearModel, *, free: bool
+        self, modules: Sequence[ModuleState], budget: int, model: PerformanceModel, *, free: bool
     ) -> list[Move]:
         """The optimum where moves are free, else steps towards it; only what changes a rank."""
         ranks_M, costs_M = ranks_of(modules), costs_of(modules)
@@ -288,7 +289,7 @@ class Hydra(RankPlanner):
         self,
         view: View,
         modules: Sequence[ModuleState],
-        model: BayesianLinearModel,
+        model: PerformanceModel,
         realised: Realised | None,
         *,
         first: bool,

@@ -1,6 +1,6 @@
 """What hydra remembers between decisions, as JSON in checkpoints."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 
 class _Remembered(BaseModel):
@@ -16,16 +16,11 @@ class LastEvent(_Remembered):
     ranks_before: dict[str, int] | None = Field(description="None where nothing moved.")
 
 
-class Posterior(_Remembered):
-    """The performance model: mean, and covariance as its lower triangle row by row."""
-
-    mean: tuple[float, ...]
-    triangle: tuple[float, ...]
-
-
 class HydraMemory(_Remembered):
     """Empty before the first event."""
 
-    posterior: Posterior | None = None
+    model: dict[str, JsonValue] | None = Field(
+        None, description="The performance model's state; its prior is made anew."
+    )
     rises: dict[str, float] = Field({}, description="Latest knock-out rise per group (nats).")
     last: LastEvent | None = None

@@ -10,7 +10,7 @@ import numpy as np
 
 from rankscope.models.inventory import FloatArray
 from rankscope.models.schedulers.contract import KnockOutResult, ModuleState
-from rankscope.models.schedulers.performance_model import Observation
+from rankscope.models.schedulers.performance.contract import Observation
 
 RISE_FLOOR_NATS = 1e-3
 """A group that does not help counts as this much, so that logarithms exist: KN's floor

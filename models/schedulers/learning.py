@@ -10,11 +10,9 @@ from rankscope.models.inventory import FloatArray
 from rankscope.models.schedulers.contract import KnockOutResult, ModuleState
 from rankscope.models.schedulers.hydra_memory import HydraMemory
 from rankscope.models.schedulers.knock_outs import group_weights, groups_of, observations_of
-from rankscope.models.schedulers.performance_model import (
-    BayesianLinearModel,
-    Observation,
-    Prior,
-)
+from rankscope.models.schedulers.performance import PERFORMANCE_MODELS, PerformanceModelKind
+from rankscope.models.schedulers.performance.contract import Observation, PerformanceModel
+from rankscope.models.schedulers.performance.effects import EffectPrior
 from rankscope.models.schedulers.realised import Realised
 
 KEPT_PRECISION = 0.97
@@ -30,19 +28,23 @@ class Learning:
     """
 
     modules: Sequence[ModuleState]
-    prior: Prior
+    kind: PerformanceModelKind
+    prior: EffectPrior
     visibility: Mapping[str, float]
     log_sd: float
 
-    def recall(self, remembered: HydraMemory) -> BayesianLinearModel:
-        """The model as it was left, or the prior."""
-        if remembered.posterior is None:
-            return BayesianLinearModel.from_prior(self.modules, self.prior)
-        posterior = remembered.posterior
-        return BayesianLinearModel.from_state(self.modules, posterior.mean, posterior.triangle)
+    def unmeasured(self) -> PerformanceModel:
+        """The model before the run measured anything."""
+        return PERFORMANCE_MODELS[self.kind].from_prior(self.prior)
+
+    def recall(self, remembered: HydraMemory) -> PerformanceModel:
+        """The model as it was left, or unmeasured."""
+        if remembered.model is None:
+            return self.unmeasured()
+        return PERFORMANCE_MODELS[self.kind].from_state(self.prior, remembered.model)
 
     def most_telling(
-        self, model: BayesianLinearModel, direction_M: FloatArray, count: int
+        self, model: PerformanceModel, direction_M: FloatArray, count: int
     ) -> tuple[str, ...]:
         """Names of the groups whose knock-outs say most about a move in ``direction_M``."""
         candidates = {
@@ -57,7 +59,7 @@ class Learning:
         result: KnockOutResult,
         rises: Mapping[str, float],
         realised: Realised | None,
-    ) -> BayesianLinearModel:
+    ) -> PerformanceModel:
         """The model after the last move's effect, forgetting, and the knock-outs, in that order.
 
         Knock-outs come last because they fix the level, which the realised effect can only blur.
@@ -65,7 +67,7 @@ class Learning:
         model = self.recall(remembered)
         if realised is not None and realised.observation is not None:
             model = model.update([realised.observation])
-        if remembered.posterior is not None:
+        if remembered.model is not None:
             model = model.forget(KEPT_PRECISION)
         groups = groups_of(self.modules)
         return model.update(observations_of(result, groups, rises, self._weights(), self.log_sd))

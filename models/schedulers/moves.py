@@ -12,7 +12,7 @@ from rankscope.models.inventory import FloatArray, IntArray
 from rankscope.models.schedulers.allocation import costs_of, ranks_of
 from rankscope.models.schedulers.coarse_fine import moved_params
 from rankscope.models.schedulers.contract import ModuleState, Reason
-from rankscope.models.schedulers.performance_model import PerformanceModel, Prediction
+from rankscope.models.schedulers.performance.contract import PerformanceModel, Prediction
 from rankscope.models.schedulers.places import short_name
 
 

@@ -12,7 +12,7 @@ from rankscope.models.schedulers.allocation import ranks_of
 from rankscope.models.schedulers.contract import KnockOutResult, ModuleState, View
 from rankscope.models.schedulers.hydra_memory import LastEvent
 from rankscope.models.schedulers.moves import rank_weights
-from rankscope.models.schedulers.performance_model import Observation
+from rankscope.models.schedulers.performance.contract import Observation
 
 LEAST_REALISED_SD_NATS = 0.02
 """A move's effect is never trusted more closely than uniform runs of different seeds agree in final

@@ -3,7 +3,8 @@ import pytest
 
 from rankscope.models.schedulers.contract import ModuleState
 from rankscope.models.schedulers.moves import predicted, reasons_of, told
-from rankscope.models.schedulers.performance_model import BayesianLinearModel, Prior
+from rankscope.models.schedulers.performance.bayesian_linear import BayesianLinear
+from rankscope.models.schedulers.performance.effects import EffectPrior, Prior
 
 Modules = tuple[ModuleState, ...]
 FLAT = Prior(layer_sd=1.0, type_sd=1.0, mlp_ratio=1.0, depth_ratio=1.0)
@@ -15,7 +16,7 @@ def texts(modules: Modules, changes: dict[int, int]) -> dict[str, str]:
     new_M = old_M.copy()
     for row, rank in changes.items():
         new_M[row] = rank
-    model = BayesianLinearModel.from_prior(modules, FLAT)
+    model = BayesianLinear.from_prior(EffectPrior.believed(modules, FLAT))
     reasons = reasons_of(modules, predicted(model, old_M, new_M), model)
     return {name: reason.text for name, reason in reasons.items()}
 
@@ -46,7 +47,7 @@ def test_the_sentence_counts_half_of_all_parameters_that_differ(embedded: Module
     """L5 down_proj + 384 and L0 q_proj - 256: half of 640."""
     new_M = np.ones(42, dtype=np.int64)
     new_M[[0, 41]] = 0, 2
-    model = BayesianLinearModel.from_prior(embedded, FLAT)
+    model = BayesianLinear.from_prior(EffectPrior.believed(embedded, FLAT))
     move = predicted(model, np.ones(42, dtype=np.int64), new_M)
     told_text = told(embedded, move, model)
     assert told_text == "320 parameters; winner L5 down_proj 1 -> 2; loser L0 q_proj 1 -> 0"

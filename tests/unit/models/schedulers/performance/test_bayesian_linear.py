@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,16 +5,17 @@ from hypothesis import strategies as st
 
 from rankscope.models.inventory import FloatArray
 from rankscope.models.schedulers.contract import ModuleState
-from rankscope.models.schedulers.performance_model import (
-    BayesianLinearModel,
-    Observation,
-    Prior,
-    layer_uncertainty,
-)
+from rankscope.models.schedulers.performance.bayesian_linear import BayesianLinear
+from rankscope.models.schedulers.performance.contract import Observation
+from rankscope.models.schedulers.performance.effects import EffectPrior, Prior
 
 Modules = tuple[ModuleState, ...]
 FLAT = Prior(layer_sd=1.0, type_sd=1.0, mlp_ratio=1.0, depth_ratio=1.0)
 VAGUE = Prior(layer_sd=10.0, type_sd=10.0, mlp_ratio=1.0, depth_ratio=1.0)
+
+
+def unmeasured(modules: Modules, prior: Prior) -> BayesianLinear:
+    return BayesianLinear.from_prior(EffectPrior.believed(modules, prior))
 
 
 def inside(modules: Modules, *, layer: int | None = None, kind: str | None = None) -> FloatArray:
@@ -33,14 +32,14 @@ def every_group(modules: Modules) -> list[FloatArray]:
 def test_before_measuring_layers_are_alike_and_mlp_types_ahead_by_their_ratio(
     embedded: Modules,
 ) -> None:
-    model = BayesianLinearModel.from_prior(embedded, FLAT._replace(mlp_ratio=3.0))
+    model = unmeasured(embedded, FLAT._replace(mlp_ratio=3.0))
     by_name = {m.name: u for m, u in zip(embedded, model.utilities, strict=True)}
     assert by_name["model.layers.2.mlp.up_proj"] == pytest.approx(3.0)
     assert by_name["model.layers.5.self_attn.q_proj"] == pytest.approx(1.0)
 
 
 def test_the_depth_ratio_is_that_of_the_last_to_the_first_layer(embedded: Modules) -> None:
-    model = BayesianLinearModel.from_prior(embedded, FLAT._replace(depth_ratio=4.0))
+    model = unmeasured(embedded, FLAT._replace(depth_ratio=4.0))
     assert model.utilities[-1] / model.utilities[0] == pytest.approx(4.0)
 
 
@@ -53,25 +52,23 @@ def test_with_a_vague_prior_utilities_are_the_product_of_layer_and_type_shares(
     observations = [
         Observation(w, float(np.log(w @ truth)), 1e-3, "log") for w in every_group(embedded)
     ]
-    model = BayesianLinearModel.from_prior(embedded, VAGUE).update(observations)
+    model = unmeasured(embedded, VAGUE).update(observations)
     assert model.utilities == pytest.approx(truth, rel=0.02)
 
 
 def test_the_posterior_agrees_with_the_textbook_where_the_model_is_linear(
     embedded: Modules,
 ) -> None:
-    """One module's log utility y has prior N(0, 10^2 + 1 + 1 + 0.25^2); seen as 2 with sd 3.
+    """One module's log utility is seen as 2 with sd 3.
 
-    Prior variance v = 102.0625, so mean = 2 v / (v + 9) = 1.8379 and variance v * 9 / (v + 9)
-    = 8.2707; the log of a single module's utility is linear in the parameters.
+    Prior variance v = 10^2 + 1.5^2 + 1 + 1 + 0.25^2 = 104.3125, so mean = 2 v / (v + 9) = 1.8412
+    and variance v * 9 / (v + 9) = 8.2852; one log utility is linear in the parameters.
     """
     only = np.eye(42)[7]
-    model = BayesianLinearModel.from_prior(embedded, FLAT).update(
-        [Observation(only, 2.0, 3.0, "log")]
-    )
-    assert np.log(model.utilities[7]) == pytest.approx(1.8379, abs=1e-4)
-    variance = model.design_MD[7] @ model.covariance_DD @ model.design_MD[7]
-    assert variance == pytest.approx(8.2707, abs=1e-4)
+    model = unmeasured(embedded, FLAT).update([Observation(only, 2.0, 3.0, "log")])
+    assert np.log(model.utilities[7]) == pytest.approx(1.8412, abs=1e-4)
+    variance = model.belief.covariance_MM[7, 7]
+    assert variance == pytest.approx(8.2852, abs=1e-4)
 
 
 def test_noise_shrinks_what_is_learned_towards_equal_layers(embedded: Modules) -> None:
@@ -81,26 +78,14 @@ def test_noise_shrinks_what_is_learned_towards_equal_layers(embedded: Modules) -
         observations = [
             Observation(inside(embedded, layer=i), rise, sd, "log") for i, rise in enumerate(rises)
         ]
-        utilities = BayesianLinearModel.from_prior(embedded, FLAT).update(observations).utilities
+        utilities = unmeasured(embedded, FLAT).update(observations).utilities
         return float(utilities[-1] / utilities[0])
 
     assert 1.0 < ratio(3.0) < ratio(1.0) < ratio(0.1) < np.exp(2.0) * 1.01
 
 
-def test_measuring_lowers_uncertainty_and_forgetting_raises_it(embedded: Modules) -> None:
-    prior = BayesianLinearModel.from_prior(embedded, FLAT)
-    known = prior.update([Observation(w, 0.0, 0.3, "log") for w in every_group(embedded)])
-    before, after, later = (
-        layer_uncertainty(m, embedded, FLAT)["language", 3]
-        for m in (prior, known, known.forget(0.97))
-    )
-    assert before == pytest.approx(1.0)
-    assert 0 < after < 0.3
-    assert after < later < before
-
-
 def test_a_worse_than_predicted_move_lowers_its_prediction(embedded: Modules) -> None:
-    model = BayesianLinearModel.from_prior(embedded, FLAT).update(
+    model = unmeasured(embedded, FLAT).update(
         [Observation(w, 0.0, 0.3, "log") for w in every_group(embedded)]
     )
     direction = inside(embedded, layer=5) - inside(embedded, layer=0) / 2
@@ -112,7 +97,7 @@ def test_a_worse_than_predicted_move_lowers_its_prediction(embedded: Modules) ->
 def test_one_spike_of_the_loss_moves_no_parameter_by_more_than_three_sds(
     embedded: Modules,
 ) -> None:
-    model = BayesianLinearModel.from_prior(embedded, FLAT).update(
+    model = unmeasured(embedded, FLAT).update(
         [Observation(w, 0.0, 0.3, "log") for w in every_group(embedded)]
     )
     spike = model.update([Observation(inside(embedded, layer=5), -1e6, 0.02, "linear")])
@@ -126,7 +111,7 @@ def test_the_covariance_stays_positive_and_only_shrinks_with_data(
     embedded: Modules, seed: int, num: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    prior = BayesianLinearModel.from_prior(embedded, FLAT)
+    prior = unmeasured(embedded, FLAT)
     weights = every_group(embedded)[:num]
     observations = [
         Observation(w, float(rng.normal(scale=3)), float(rng.uniform(0.01, 3)), "log")
@@ -137,30 +122,8 @@ def test_the_covariance_stays_positive_and_only_shrinks_with_data(
     assert np.linalg.eigvalsh(prior.covariance_DD - posterior.covariance_DD).min() > -1e-9
 
 
-def test_the_state_is_exact_through_json(embedded: Modules) -> None:
-    model = BayesianLinearModel.from_prior(embedded, FLAT).update(
-        [Observation(w, 0.1, 0.3, "log") for w in every_group(embedded)]
-    )
-    mean, triangle = json.loads(json.dumps(model.state()))
-    again = BayesianLinearModel.from_state(embedded, mean, triangle)
-    assert np.array_equal(again.mean_D, model.mean_D)
-    assert np.array_equal(again.covariance_DD, model.covariance_DD)
-
-
 def test_a_state_of_other_modules_is_refused(embedded: Modules) -> None:
-    mean, triangle = BayesianLinearModel.from_prior(embedded, FLAT).state()
-    with pytest.raises(ValueError, match="these modules has 48 parameters, the stored one has 56"):
-        BayesianLinearModel.from_state(embedded[:35], mean, triangle)
-
-
-def test_the_groups_that_decide_a_move_are_measured_first(embedded: Modules) -> None:
-    """The move trades layer 0 for layer 5; these two groups are the most telling, in some order."""
-    model = BayesianLinearModel.from_prior(embedded, FLAT).update(
-        [Observation(w, 0.0, 0.3, "log") for w in every_group(embedded)]
-    )
-    candidates = {
-        f"layer {i}": Observation(inside(embedded, layer=i), 0.0, 0.3, "log") for i in range(6)
-    }
-    direction = inside(embedded, layer=5) - inside(embedded, layer=0)
-    assert set(model.most_telling(candidates, direction, 2)) == {"layer 0", "layer 5"}
-    assert len(model.most_telling(candidates, direction, 99)) == 6
+    state = unmeasured(embedded, FLAT).state()
+    fewer = EffectPrior.believed(embedded[:35], FLAT)
+    with pytest.raises(ValueError, match="these modules has 49 parameters, the stored one has 57"):
+        BayesianLinear.from_state(fewer, state)
