@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -13,6 +13,9 @@ from rankscope.models.schedulers import AnyScheduler
 MAX_TEXT_LENGTH = 65_536
 """Of YAML that somebody sends; the longest config with every key written out has 3,000."""
 
+
+Part = TypeVar("Part")
+_SCHEDULER: TypeAdapter[AnyScheduler] = TypeAdapter(AnyScheduler)
 
 _RULES = {
     "int_parsing": "must be a whole number",
@@ -114,12 +117,21 @@ def parse_scheduler(kind: str, overrides: list[str] | None = None) -> AnySchedul
     raw: dict[str, Any] = {"kind": kind}
     for override in overrides or []:
         _override(raw, override)
-    try:
-        scheduler: AnyScheduler = TypeAdapter(AnyScheduler).validate_python(raw)
-    except ValidationError as error:
-        lines = (_explain(dict(e), raw, within="scheduler") for e in error.errors())
-        raise ConfigError("; ".join(lines)) from error
+    scheduler: AnyScheduler = parse_part(_SCHEDULER, raw, "scheduler")
     return scheduler
+
+
+def parse_part(part: TypeAdapter[Part], raw: dict[str, Any], name: str) -> Part:
+    """A part of a configuration from its own mapping; ``name`` is what messages call it.
+
+    Raises:
+        ConfigError: One line with rule, value and remedy.
+    """
+    try:
+        return part.validate_python(raw)
+    except ValidationError as error:
+        lines = (_explain(dict(e), raw, within=name) for e in error.errors())
+        raise ConfigError("; ".join(lines)) from error
 
 
 def _mapping(text: str | bytes, called: str) -> dict[str, Any]:
