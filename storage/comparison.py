@@ -252,11 +252,18 @@ def _all_keys(arms: list[_Arm]) -> list[str]:
 
 
 def _label(arm: _Arm, differing: list[str], arms: list[_Arm]) -> str:
-    """The scheduler's name where that tells the arms apart, else the settings that do."""
-    if sum(other.scheduler == arm.scheduler for other in arms) == 1:
-        return arm.scheduler
+    """What it is called where that tells the arms apart, else the settings that do."""
+    called = _called(arm)
+    if sum(_called(other) == called for other in arms) == 1:
+        return called
     settings = [f"{key}={arm.flat[key]}" for key in differing if arm.flat.get(key)]
-    return " ".join([arm.scheduler, *(s for s in settings if not s.startswith("scheduler.kind="))])
+    hidden = ("scheduler.kind=", "scheduler.origin=")
+    return " ".join([called, *(s for s in settings if not s.startswith(hidden))])
+
+
+def _called(arm: _Arm) -> str:
+    """The scheduler, or where its given ranks come from."""
+    return arm.flat.get("scheduler.origin") or arm.scheduler
 
 
 def _configuration(config: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

@@ -125,7 +125,7 @@ def test_given_ranks_are_one_configuration_by_their_origin_else_by_themselves(
     apart = [scored(engine, right(5), scheduler=one) for one in given]
     found = compare(engine, [*pooled, *apart])
     assert found.rows["num_seeds"].tolist() == [2, 1, 1]
-    assert found.rows["configuration"][0] == "fixed scheduler.origin=final ranks of hydra"
+    assert found.rows["configuration"][0] == "final ranks of hydra"
     assert max(len(label) for label in found.rows["configuration"]) < 80
 
 
