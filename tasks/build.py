@@ -13,7 +13,9 @@ from rankscope.models.inventory import Inventory
 from rankscope.models.lora.adalora import AdaLoraTuning
 from rankscope.models.lora.dora import DoraTuning
 from rankscope.models.lora.elastic import ElasticLora
+from rankscope.models.lora.eva import EvaTuning
 from rankscope.models.lora.inventory import find_modules
+from rankscope.models.lora.lora_ga import LoraGaTuning
 from rankscope.models.lora.scaling import Scaling
 from rankscope.models.lora.tuning import ElasticTuning
 from rankscope.models.rank_bounds import check_budget, initial_states
@@ -21,7 +23,9 @@ from rankscope.models.schedulers.adalora import AdaLora
 from rankscope.models.schedulers.allocation import uniform_ranks
 from rankscope.models.schedulers.contract import RankPlanner
 from rankscope.models.schedulers.dora import Dora
+from rankscope.models.schedulers.eva import Eva
 from rankscope.models.schedulers.full import Full
+from rankscope.models.schedulers.lora_ga import LoraGa
 from rankscope.models.tuning import Tuning
 from rankscope.models.vlms.loading import LoadedVlm, load_vlm
 from rankscope.tasks.batches import Collator
@@ -126,16 +130,23 @@ def _lora_tuning(config: RunConfig, vlm: LoadedVlm, inventory: Inventory, budget
     check_budget(states, budget)
     rs_rank = budget / inventory.params_per_rank if config.lora.scaling == "rslora" else None
     scale, seed = config.lora.scale, config.seed
-    match config.scheduler:
-        case Dora() as settings:
-            ranks = settings.ranks(states, budget)
-            scaling = Scaling(scale, rs_rank)
-            return DoraTuning(vlm.model, inventory, ranks, scaling=scaling, seed=seed)
+    scheduler = config.scheduler
+    if isinstance(scheduler, Dora):
+        ranks, scaling = scheduler.ranks(states, budget), Scaling(scale, rs_rank)
+        return DoraTuning(vlm.model, inventory, ranks, scaling=scaling, seed=seed)
+    ranks = (
+        scheduler.ranks(states, budget)
+        if isinstance(scheduler, LoraGa)
+        else uniform_ranks(states, budget)
+    )
+    elastic = ElasticLora(vlm.model, inventory, ranks, scale=scale, seed=seed, rs_rank=rs_rank)
+    match scheduler:
+        case Eva():
+            return EvaTuning(elastic, scheduler, states, budget=budget)
+        case LoraGa():
+            return LoraGaTuning(elastic, scheduler, seed=seed)
         case _:
-            ranks = uniform_ranks(states, budget)
-            return ElasticTuning(
-                ElasticLora(vlm.model, inventory, ranks, scale=scale, seed=seed, rs_rank=rs_rank)
-            )
+            return ElasticTuning(elastic)
 
 
 def _check_probe(planner: RankPlanner, num_items: int) -> None:

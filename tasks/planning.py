@@ -13,7 +13,9 @@ from rankscope.models.schedulers.allocation import uniform_ranks
 from rankscope.models.schedulers.checked import PlannerError, checked
 from rankscope.models.schedulers.contract import Apply, Keep, ModuleState, RankPlanner, View
 from rankscope.models.schedulers.dora import Dora
+from rankscope.models.schedulers.eva import Eva
 from rankscope.models.schedulers.full import Full
+from rankscope.models.schedulers.lora_ga import LoraGa
 
 ADAM_MOMENTS = 2
 """Tensors that AdamW keeps beside every trained one."""
@@ -104,8 +106,10 @@ def _first_ranks(config: RunConfig, inventory: Inventory, budget: int) -> _First
     match scheduler:
         case RankPlanner():
             return _planned(config, scheduler, states, ranks, budget)
-        case Dora():
+        case Dora() | LoraGa():
             ranks = scheduler.ranks(states, budget)
+        case Eva():
+            note = "uniform, shared out anew before step 1 from training data"
         case AdaLora():
             scheduler.schedule(config.training.steps)  # refuses a run too short to prune
             note = "starts above these ranks and masks down to them"

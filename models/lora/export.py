@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from peft import LoraConfig, PeftModel
@@ -102,9 +102,18 @@ def _most_frequent(by_name: Mapping[str, _Number]) -> _Number:
     return max(counts, key=lambda number: (counts[number], number))
 
 
+class LogitDifference(NamedTuple):
+    """How far the logits of two models lie apart."""
+
+    largest: float
+    """Absolute difference."""
+    largest_logit: float
+    """Absolute value, which tells what rounding may do."""
+
+
 def reload_difference(
     live: nn.Module, directory: Path, *, fresh_base: nn.Module, batch: Mapping[str, Tensor]
-) -> float:
+) -> LogitDifference:
     """Load an exported adapter with peft onto a fresh base model and compare the logits.
 
     Args:
@@ -115,7 +124,7 @@ def reload_difference(
         batch: Keyword arguments of one forward pass whose result has ``logits``.
 
     Returns:
-        The largest absolute difference of the logits, both models in evaluation mode.
+        The difference of the logits, both models in evaluation mode.
     """
     device = next(live.parameters()).device
     loaded = PeftModel.from_pretrained(fresh_base, str(directory)).to(device)
@@ -126,4 +135,4 @@ def reload_difference(
             got = loaded.eval()(**batch).logits
     finally:
         live.train(was_training)
-    return float((expected - got).abs().max())
+    return LogitDifference(float((expected - got).abs().max()), float(expected.abs().max()))

@@ -14,6 +14,7 @@ from rankscope.tasks.build import Assembled, assemble, make_trainer
 from rankscope.tasks.callback import Request, RunCallback
 from rankscope.tasks.checkpoints import list_checkpoints
 from rankscope.tasks.loop import RankTrainer, seed_everything
+from rankscope.tasks.preparing import prepare
 
 NUM_STEPS = 20
 HYDRA: dict[str, Any] = {
@@ -59,8 +60,10 @@ class Trained:
         )
         self.trainer: RankTrainer = make_trainer(config, self.assembled, folder, callback)
         checkpoints = list_checkpoints(folder)
-        if not checkpoints and self.assembled.steering:
-            self.assembled.steering.decide(0, None, None)
+        if not checkpoints:
+            prepare(config, self.assembled, self.events.append)
+            if self.assembled.steering:
+                self.assembled.steering.decide(0, None, None)
         self.trainer.train(resume_from_checkpoint=str(checkpoints[-1]) if checkpoints else None)
 
     def _stopper(self, stop_at: int | None) -> Callable[[], Request | None]:
@@ -123,6 +126,8 @@ def test_hydra_ends_bitwise_equal_wherever_it_was_stopped(
         {"kind": "adalora"},
         {"kind": "adalora", "live_budget": "held"},
         {"kind": "dora"},
+        {"kind": "eva", "num_batches": 4},
+        {"kind": "lora_ga", "num_batches": 2},
         {"kind": "full"},
     ],
     ids=lambda scheduler: "-".join(map(str, scheduler.values())),

@@ -40,6 +40,8 @@ SCHEDULERS: tuple[dict[str, Any], ...] = (
     {"kind": "hydra", "probe_items": 8, "freeze_fraction": 0.7},
     {"kind": "adalora", "beta1": 0.5, "live_budget": "held"},
     {"kind": "dora"},
+    {"kind": "eva", "rho": 1},
+    {"kind": "lora_ga", "direction": "ArBr"},
     {"kind": "full"},
 )
 
@@ -135,8 +137,8 @@ def test_every_scheduler_survives_json(scheduler: dict[str, Any]) -> None:
         (
             {"scheduler": {"kind": "hidra"}},
             "scheduler.kind must be one of 'uniform', 'random', 'static', 'fixed', 'gradient', "
-            "'gora', 'elalora', 'para', 'hydra', 'adalora', 'dora', 'full', got 'hidra'; "
-            "choose one",
+            "'gora', 'elalora', 'para', 'hydra', 'adalora', 'dora', 'eva', 'lora_ga', "
+            "'full', got 'hidra'; choose one",
         ),
         (
             {"data": {"kind": "gqa"}},

@@ -11,7 +11,7 @@ import pytest
 import torch
 from typing_extensions import override
 
-from rankscope.models.config import RunConfig
+from rankscope.models.config import LoraSettings, RunConfig
 from rankscope.models.events import (
     CheckpointSaved,
     Decided,
@@ -23,8 +23,11 @@ from rankscope.models.events import (
 from rankscope.models.full_tuning import FullTuning
 from rankscope.models.lora.adalora import AdaLoraTuning
 from rankscope.models.lora.dora import DoraTuning
+from rankscope.models.lora.eva import EvaTuning
+from rankscope.models.lora.lora_ga import LoraGaTuning
 from rankscope.models.lora.scaling import Scaling
 from rankscope.models.lora.tuning import ElasticTuning
+from rankscope.models.rank_bounds import initial_states
 from rankscope.models.schedulers.adalora import AdaLora
 from rankscope.models.schedulers.contract import (
     Apply,
@@ -36,6 +39,8 @@ from rankscope.models.schedulers.contract import (
     View,
 )
 from rankscope.models.schedulers.elalora import ElaLora
+from rankscope.models.schedulers.eva import Eva
+from rankscope.models.schedulers.lora_ga import LoraGa
 from rankscope.models.schedulers.para import Para
 from rankscope.models.tuning import Tuning
 from rankscope.tasks.batches import Collator
@@ -389,14 +394,33 @@ def dora() -> DoraTuning:
     return DoraTuning(vlm.model, inventory, ranks, scaling=Scaling(2.0), seed=0)
 
 
-@pytest.mark.parametrize("make", [adalora, dora, full])
+def eva() -> EvaTuning:
+    vlm = tiny.vlm()
+    states = initial_states(tiny.inventory_of(vlm), LoraSettings())
+    elastic = tiny.elastic_of(vlm, 1, is_stirred=False)
+    return EvaTuning(elastic, Eva(num_batches=4), states, budget=BUDGET)
+
+
+def lora_ga() -> LoraGaTuning:
+    elastic = tiny.elastic_of(tiny.vlm(), 1, is_stirred=False)
+    return LoraGaTuning(elastic, LoraGa(num_batches=2), seed=0)
+
+
+def first_batches(num_batches: int) -> list[dict[str, torch.Tensor]]:
+    collate = Collator(tiny.part(20), tiny.processor())
+    return [collate(range(4 * start, 4 * start + 4)) for start in range(num_batches)]
+
+
+@pytest.mark.parametrize("make", [adalora, dora, eva, lora_ga, full])
 def test_what_trains_by_itself_is_resumed_bitwise_too(
     tmp_path: Path, make: Callable[[], Tuning]
 ) -> None:
     whole = Run(tmp_path / "whole", config(), tuning=make())
+    whole.tuning.prepare(first_batches)
     whole.train()
     folder = tmp_path / "cut"
     first = Run(folder, config(), tuning=make(), requests={2: "stop"})
+    first.tuning.prepare(first_batches)
     first.train()
     second = Run(folder, config(), tuning=make())
     second.train(list_checkpoints(folder)[-1])

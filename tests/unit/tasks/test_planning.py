@@ -132,6 +132,8 @@ def test_what_is_trained_beside_a_and_b_is_planned_within_the_budget() -> None:
             "masks down to 2 of these ranks in all",
         ),
         ({"kind": "dora"}, (), ""),
+        ({"kind": "eva"}, (), "uniform, shared out anew before step 1 from training data"),
+        ({"kind": "lora_ga"}, (), ""),
     ],
     ids=lambda value: value["kind"] if isinstance(value, dict) else None,
 )

@@ -38,7 +38,7 @@ def test_a_mixed_adapter_comes_back_bit_by_bit(
     elastic.resize(mixed_ranks(elastic), None, budget=10**6)
     before = elastic.state()
     export(elastic, tmp_path, base_model_name="tiny")
-    difference = reload_difference(
+    difference, _ = reload_difference(
         elastic.peft_model, tmp_path, fresh_base=make_llama(), batch=token_batch
     )
     assert difference == 0.0
@@ -65,7 +65,7 @@ def test_an_adapter_of_equal_ranks_needs_no_patterns(
     elastic = make_elastic_llama(rank)
     stir(elastic)
     export(elastic, tmp_path, base_model_name="org/tiny")
-    difference = reload_difference(
+    difference, _ = reload_difference(
         elastic.peft_model, tmp_path, fresh_base=make_llama(), batch=token_batch
     )
     assert difference == 0.0
@@ -109,7 +109,7 @@ def test_a_scale_that_is_no_round_number_survives(
     elastic = ElasticLora(model, inventory, ranks, scale=1.54, seed=0)
     stir(elastic)
     export(elastic, tmp_path, base_model_name="tiny")
-    difference = reload_difference(
+    difference, _ = reload_difference(
         elastic.peft_model, tmp_path, fresh_base=make_llama(), batch=token_batch
     )
     assert difference < 1e-6

@@ -120,7 +120,7 @@ def test_an_export_names_every_modules_alpha_and_reloads(
     assert (config["r"], config["lora_alpha"], config["use_rslora"]) == (4, 12.0, False)
     (alpha,) = config["alpha_pattern"].values()
     assert alpha == pytest.approx(12 / math.sqrt(2))
-    difference = reload_difference(
+    difference, _ = reload_difference(
         elastic.peft_model, tmp_path, fresh_base=make_llama(), batch=token_batch
     )
     assert difference < 1e-6
