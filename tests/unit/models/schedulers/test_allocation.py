@@ -102,16 +102,36 @@ def test_the_solver_finds_what_dynamic_programming_finds(
 def test_raising_one_modules_utility_never_lowers_its_rank(
     problem: tuple[FloatArray, IntArray, int, IntArray, IntArray, int], row: int, factor: float
 ) -> None:
-    _, costs, budget, low, high, _ = problem
+    _, costs, budget, low, high, q = problem
     row %= costs.size
     utilities = np.arange(1.0, costs.size + 1)
     raised = utilities.copy()
     raised[row] *= factor
     before, after = (
-        allocate(log_gains(u, high), costs, budget, min_ranks_M=low, max_ranks_M=high)
+        allocate(log_gains(u, high), costs, budget, min_ranks_M=low, max_ranks_M=high, multiple=q)
         for u in (utilities, raised)
     )
     assert after[row] >= before[row]
+
+
+@given(
+    utilities=st.lists(st.floats(0, 100), min_size=2, max_size=8),
+    prices=st.lists(st.sampled_from([2, 3, 7]), min_size=8, max_size=8),
+    fraction=st.floats(0, 1),
+    q=st.sampled_from([1, 2, 4]),
+)
+@settings(max_examples=80, deadline=None)
+def test_within_a_cost_class_more_gain_never_gets_less_rank(
+    utilities: list[float], prices: list[int], fraction: float, q: int
+) -> None:
+    costs = integers(prices[: len(utilities)])
+    low, high = np.zeros_like(costs), np.full_like(costs, 8)
+    gains = log_gains(np.array(utilities), high)
+    budget = int(fraction * (costs @ high))
+    ranks = allocate(gains, costs, budget, min_ranks_M=low, max_ranks_M=high, multiple=q)
+    for one, other in itertools.permutations(range(costs.size), 2):
+        if costs[one] == costs[other] and utilities[one] > utilities[other]:
+            assert ranks[one] >= ranks[other]
 
 
 def test_a_worked_example_is_solved_exactly() -> None:
@@ -192,25 +212,31 @@ def test_leftover_ranks_are_spread_over_the_depth_of_the_model(
     costs=st.lists(st.integers(2, 9), min_size=1, max_size=8),
     pinned=st.integers(0, 7),
     fraction=st.floats(0, 1.2),
+    q=st.sampled_from([1, 1, 3]),
 )
-def test_uniform_ranks_keep_budget_and_pins_and_leave_less_than_one_rank(
-    costs: list[int], pinned: int, fraction: float
+def test_uniform_ranks_keep_budget_pins_and_multiples_and_leave_less_than_one_step(
+    costs: list[int], pinned: int, fraction: float, q: int
 ) -> None:
-    modules = [module(f"m{i}", c) for i, c in enumerate(costs)]
+    modules = [module(f"m{i}", c, multiple=q) for i, c in enumerate(costs)]
     at = pinned % len(modules)
-    modules[at] = module(modules[at].name, costs[at], rank=5, min_rank=5, max_rank=5, pinned=True)
-    budget = 5 * costs[at] + int(fraction * 9 * sum(costs))
+    modules[at] = modules[at].model_copy(
+        update={"rank": 6, "min_rank": 6, "max_rank": 6, "pinned": True}
+    )
+    budget = 6 * costs[at] + int(fraction * 9 * sum(costs))
     ranks = uniform_ranks(modules, budget)
     left = budget - sum(m.cost * ranks[m.name] for m in modules)
     free = [m for m in modules if not m.pinned]
-    assert ranks[modules[at].name] == 5
+    assert ranks[modules[at].name] == 6
     assert left >= 0
+    assert all(rank % q == 0 for rank in ranks.values())
     assert (
         max((ranks[m.name] for m in free), default=0)
         - min((ranks[m.name] for m in free), default=0)
-        <= 1
+        <= q
     )
-    assert all(m.cost > left for m in free if ranks[m.name] == min(ranks[f.name] for f in free) < 9)
+    assert all(
+        q * m.cost > left for m in free if ranks[m.name] == min(ranks[f.name] for f in free) < 9
+    )
 
 
 def test_order_is_part_then_layer_then_type_then_name() -> None:

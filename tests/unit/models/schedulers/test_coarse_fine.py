@@ -65,6 +65,7 @@ def test_layer_budgets_keep_their_floor_and_cap_up_to_the_leftover(embedded: Mod
     budget=st.integers(1024 + 384, 60_000),
     share=st.floats(0, 1),
     bounds=st.tuples(st.floats(0, 1), st.floats(1, 4)),
+    q=st.sampled_from([1, 1, 2, 4]),
 )
 @settings(max_examples=40, deadline=None)
 def test_budget_bounds_and_minima_are_kept_and_no_further_rank_fits(
@@ -73,28 +74,34 @@ def test_budget_bounds_and_minima_are_kept_and_no_further_rank_fits(
     budget: int,
     share: float,
     bounds: tuple[float, float],
+    q: int,
 ) -> None:
+    highest = {1: 5, 2: 6, 4: 8}[q]
     uneven = tuple(
-        m.model_copy(update={"min_rank": 4 if m == embedded[0] else 0, "max_rank": 5})
+        m.model_copy(
+            update={"min_rank": 4 if m == embedded[0] else 0, "max_rank": highest, "multiple": q}
+        )
         for m in embedded
     )
     ranks_M = coarse_fine(uneven, np.array(utilities), budget, unsure(share), bounds)
     left = budget - int(costs_of(uneven) @ ranks_M)
     assert left >= 0
     assert ranks_M[0] >= 4
-    assert all(m.cost > left for m, r in zip(uneven, ranks_M, strict=True) if r < 5)
+    assert not np.any(ranks_M % q)
+    assert all(q * m.cost > left for m, r in zip(uneven, ranks_M, strict=True) if r < highest)
 
 
 @given(
     ends=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=42, max_size=42),
     limits=st.lists(st.floats(0, 30_000), min_size=2, max_size=2),
+    q=st.sampled_from([1, 1, 3]),
 )
 @settings(max_examples=60, deadline=None)
 def test_steps_stay_within_budget_limit_and_both_ends(
-    embedded: Modules, ends: list[tuple[int, int]], limits: list[float]
+    embedded: Modules, ends: list[tuple[int, int]], limits: list[float], q: int
 ) -> None:
     costs_M = costs_of(embedded)
-    start_M, target_M = (np.array(end) for end in zip(*ends, strict=True))
+    start_M, target_M = (q * np.array(end) for end in zip(*ends, strict=True))
     budget = max(int(costs_M @ start_M), int(costs_M @ target_M))
     utilities = np.arange(1.0, 43)
     steps = [
@@ -105,11 +112,13 @@ def test_steps_stay_within_budget_limit_and_both_ends(
             costs_M=costs_M,
             budget=budget,
             limit_params=limit,
+            multiple=q,
         )
         for limit in sorted(limits)
     ]
     for limit, step_M in zip(sorted(limits), steps, strict=True):
         assert costs_M @ step_M <= budget
+        assert not np.any(step_M % q)
         assert moved_params(costs_M, start_M, step_M) <= limit
         assert np.all((step_M - start_M) * np.sign(target_M - start_M) >= 0)
         assert np.all(np.abs(step_M - start_M) <= np.abs(target_M - start_M))
