@@ -1,33 +1,32 @@
 """From a preset's name to its runs, its result and its table."""
 
+import json
+import math
 import os
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sqlalchemy import Engine
 
-from benchmarks.science import results, tuning
-from benchmarks.science.protocol import (
-    Cell,
-    Preset,
-    Protocol,
-    ProtocolError,
-    read_protocol,
-)
+from benchmarks.science import results, tables, tuning
+from benchmarks.science.protocol import Cell, Preset, Protocol, ProtocolError, read_protocol
+from benchmarks.science.provenance import about_here, commit
 from benchmarks.science.records import Record, record_of
 from benchmarks.science.runner import Runner
-from benchmarks.science.winners import read_winners, write_winners
+from benchmarks.science.winners import WINNERS, Winners, read_winners, write_winners
 from rankscope.models.config import RunConfig
+from rankscope.models.reading import ConfigError
 from rankscope.storage.database import migrate, open_database
+from rankscope.storage.freezing import freeze_run
 from rankscope.storage.settings import Settings
 
-ROOT = Path(__file__).parents[2]
+RESULTS = Path(__file__).parents[1] / "results"
 SIZE_PX = 48
 """Side of the embedded model's pictures; which item asks about which does not depend on it."""
 
@@ -43,6 +42,30 @@ class Options:
     tasks: Sequence[str] | None = None
     again: frozenset[str] = frozenset()
     saves: bool = False
+    winners: Path = WINNERS
+
+
+class Session:
+    """One command: the protocol, the database and the processes that train."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.protocol, self.protocol_sha256 = read_protocol()
+        self.preset: Preset = self.protocol.presets[options.preset]
+        self.tasks = _tasks(self.protocol, self.preset, options.tasks)
+        self.arms = tuple(options.arms or self.preset.arms)
+        for arm in (*self.arms, *options.again):
+            if arm not in self.protocol.arms:
+                raise ProtocolError(
+                    f"an arm must stand in benchmarks/protocol.yaml, got {arm!r}; add it there"
+                )
+        self.tags = [f"commit {commit()}"]
+        self.engine, settings = _open(options.home)
+        self.runner = Runner(self.engine, settings, options.jobs)
+
+    def run(self, configs: Mapping[Cell, RunConfig], title: str) -> dict[Cell, str]:
+        """Run what is not done."""
+        return self.runner.run(title, configs, again=self.options.again)
 
 
 def run_preset(options: Options) -> tuple[str, dict[str, Any]]:
@@ -52,110 +75,173 @@ def run_preset(options: Options) -> tuple[str, dict[str, Any]]:
         ProtocolError: It may not be run so.
         ConfigError: A configuration does not parse.
     """
-    protocol, _ = read_protocol()
-    preset = protocol.presets[options.preset]
-    tasks = _tasks(protocol, preset, options.tasks)
-    arms = options.arms or preset.arms
-    unknown = [arm for arm in (*arms, *options.again) if arm not in protocol.arms]
-    if unknown:
-        raise ProtocolError(
-            f"an arm must stand in benchmarks/protocol.yaml, got {unknown[0]!r}; add it there"
-        )
-    if options.preset == "tune":
-        return _tune(protocol, options, tasks, arms)
-    return _compare(protocol, options, tasks, arms)
-
-
-def _tune(
-    protocol: Protocol, options: Options, tasks: Sequence[str], arms: Sequence[str]
-) -> tuple[str, dict[str, Any]]:
-    commit = _commit()
-    cells = tuning.tuning_cells(protocol, tasks, arms)
-    configs = {cell: protocol.config(cell, {}, tags=[f"commit {commit}"]) for cell in cells}
-    records = _run(options, configs)
-    chosen = tuning.choose(protocol, records)
-    winners, _ = read_winners()
-    _, sha256 = read_protocol()
-    date = datetime.now(UTC).isoformat(timespec="seconds")
-    winners = winners.with_chosen(chosen, protocol_sha256=sha256, commit=commit, date=date)
-    write_winners(winners)
-    answer = {
-        "preset": "tune",
-        "tasks": {
-            task: {arm: chosen[arm, task].model_dump() for arm, t in chosen if t == task}
-            for task in tasks
-        },
-        "budget_violations": num_violations(protocol, records),
+    session = Session(options)
+    started_s = time.monotonic()
+    made = _tune(session) if options.preset == "tune" else _compare(session)
+    table, answer, records = made
+    answer |= {
+        "budget_violations": num_violations(session.protocol, records),
+        "protocol_sha256": session.protocol_sha256,
+        "winners_sha256": read_winners(options.winners)[1],
+        "part": session.preset.part,
+        "left_out": sorted(set(session.preset.tasks) - set(session.tasks)),
+        "duration_s": round(time.monotonic() - started_s, 1),
     }
-    return tuning.table_of(records, chosen), answer
+    _keep(options, answer, records)
+    return table, answer
 
 
-def _compare(
-    protocol: Protocol, options: Options, tasks: Sequence[str], arms: Sequence[str]
-) -> tuple[str, dict[str, Any]]:
-    preset = protocol.presets[options.preset]
-    winners, winners_sha256 = read_winners()
-    _, protocol_sha256 = read_protocol()
-    tags = [f"commit {_commit()}"]
+Made = tuple[str, dict[str, Any], list[Record]]
+
+
+def _tune(session: Session) -> Made:
+    protocol, options = session.protocol, session.options
+    cells = tuning.tuning_cells(protocol, session.tasks, session.arms)
+    configs = {cell: protocol.config(cell, {}, tags=session.tags) for cell in cells}
+    runs = session.run(configs, "tune")
+    records = [record_of(session.engine, cell, run) for cell, run in runs.items()]
+    chosen = tuning.choose(protocol, records)
+    winners = read_winners(options.winners)[0].with_chosen(
+        chosen,
+        protocol_sha256=session.protocol_sha256,
+        commit=commit(),
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    write_winners(winners, options.winners)
+    by_task = {
+        task: {arm: won.model_dump() for (arm, on), won in chosen.items() if on == task}
+        for task in session.tasks
+    }
+    return tuning.table_of(records, chosen), {"preset": "tune", "tasks": by_task}, records
+
+
+def _compare(session: Session) -> Made:
+    protocol, preset = session.protocol, session.preset
+    winners, _ = read_winners(session.options.winners)
     cells = [
         Cell(task, arm, budget, seed, preset.part, None, draw)
         for seed in preset.seeds
         for budget in preset.budgets
-        for task in tasks
-        for arm in arms
+        for task in session.tasks
+        for arm in session.arms
         for draw in range(preset.draws.get(arm, 1))
     ]
-    configs = {
-        cell: protocol.config(
-            cell,
-            winners.trial(protocol, cell.task, cell.arm, untuned=preset.untuned),
-            more_steps=winners.more_steps(protocol, cell.task, cell.arm, untuned=preset.untuned),
-            tags=tags,
-        )
-        for cell in cells
+    is_control = {arm: protocol.arms[arm].control is not None for arm in session.arms}
+    configs = {cell: _config(session, winners, cell) for cell in cells if not is_control[cell.arm]}
+    runs = session.run(configs, session.options.preset)
+    controls = {cell: _control(session, runs, cell) for cell in cells if is_control[cell.arm]}
+    if controls:
+        runs |= session.run(controls, f"{session.options.preset}, controls")
+    records = [record_of(session.engine, cell, runs[cell]) for cell in cells]
+    _must_have_ended(records)
+    _must_be_strangers(protocol, records)
+    pictures = {task: _pictures(configs, task, preset.part) for task in session.tasks}
+    answer = {
+        "preset": session.options.preset,
+        **results.compared(protocol, records, pictures),
+        "untuned": sorted(
+            {c.arm for c in configs if not winners.is_tuned(protocol, c.task, c.arm)}
+        ),
     }
-    started = time.monotonic()
-    records = _run(options, configs)
+    return tables.tables_of(answer), answer, records
+
+
+def _config(session: Session, winners: Winners, cell: Cell) -> RunConfig:
+    protocol, may_be_untuned = session.protocol, session.preset.untuned
+    return protocol.config(
+        cell,
+        winners.trial(protocol, cell.task, cell.arm, untuned=may_be_untuned),
+        more_steps=winners.more_steps(protocol, cell.task, cell.arm, untuned=may_be_untuned),
+        tags=session.tags,
+    )
+
+
+def _control(session: Session, runs: Mapping[Cell, str], cell: Cell) -> RunConfig:
+    """The control of the finished run of the same task, budget and seed."""
+    arm = session.protocol.arms[cell.arm]
+    assert arm.control is not None
+    of = [
+        run
+        for other, run in runs.items()
+        if (other.task, other.arm, other.budget, other.seed, other.draw)
+        == (cell.task, arm.like, cell.budget, cell.seed, 0)
+    ]
+    if not of:
+        raise ProtocolError(
+            f"control {cell.arm} needs the runs of {arm.like}, which the preset leaves out; add it"
+        )
+    try:
+        config = freeze_run(session.engine, of[0], control=arm.control)
+    except ConfigError:
+        if arm.control != "shuffled":
+            raise
+        # All modules of equal cost ended alike: any order of their ranks is the same.
+        config = freeze_run(session.engine, of[0], control="static")
+    return config.model_copy(
+        update={"name": f"{cell.task}: {cell.arm}", "tags": tuple(session.tags)}
+    )
+
+
+def _must_have_ended(records: Sequence[Record]) -> None:
     failed = [record for record in records if record.correct_N is None]
     if failed:
         raise RuntimeError(
             f"every run must end, {len(failed)} did not, first {failed[0].run} "
             f"({failed[0].cell}): {failed[0].reason}; mend it and start the preset again"
         )
-    pictures = {
-        task: pictures_of(next(c for cell, c in configs.items() if cell.task == task), preset.part)
-        for task in tasks
-    }
-    answer = {"preset": options.preset, **results.compared(protocol, records, pictures)}
-    answer |= {
-        "left_out": sorted(set(preset.tasks) - set(tasks)),
-        "untuned": sorted(
-            {arm for arm in arms for task in tasks if not winners.is_tuned(protocol, task, arm)}
-        ),
-        "part": preset.part,
-        "protocol_sha256": protocol_sha256,
-        "winners_sha256": winners_sha256,
-        "duration_s": round(time.monotonic() - started, 1),
-        "budget_violations": num_violations(protocol, records),
-    }
-    return results.table_of(answer), answer
 
 
-def pictures_of(config: RunConfig, part: str) -> npt.NDArray[np.int64]:
-    """Which picture each item of a run's scored part asks about."""
-    splits = config.data.load(SIZE_PX)
+def _must_be_strangers(protocol: Protocol, records: Sequence[Record]) -> None:
+    for record in records:
+        family = protocol.tasks[record.cell.task].family
+        if record.offline and family in record.offline.families:
+            raise ProtocolError(
+                f"what is learned offline must not come from the family it is judged on, "
+                f"{record.offline.name} knows {family} ({record.cell}); learn without it"
+            )
+
+
+def _pictures(configs: Mapping[Cell, RunConfig], task: str, part: str) -> npt.NDArray[np.int64]:
+    """Which picture each item of a task's scored part asks about."""
+    data = next(config.data for cell, config in configs.items() if cell.task == task)
+    splits = data.load(SIZE_PX)
     return splits.test.image_ids_I if part == "test" else splits.validation.image_ids_I
 
 
-def _run(options: Options, configs: Mapping[Cell, RunConfig]) -> list[Record]:
+def _open(home: Path) -> tuple[Engine, Settings]:
     os.environ.pop("DATABASE_URL", None)
     os.environ["OMP_NUM_THREADS"] = "1"
-    settings = Settings(rankscope_home=options.home)
+    settings = Settings(rankscope_home=home)
     engine = open_database(settings.database_url)
     migrate(engine)
-    runner = Runner(engine, settings, options.jobs)
-    runs = runner.run(options.preset, configs, again=options.again)
-    return [record_of(engine, cell, run) for cell, run in runs.items()]
+    return engine, settings
+
+
+def _keep(options: Options, answer: Mapping[str, Any], records: Sequence[Record]) -> None:
+    """Write the result with where it comes from and every run, one line each."""
+    head = dict(answer) | {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        **about_here(),
+        "jobs": options.jobs,
+        "runs_s": round(sum(record.train_s + record.steering_s for record in records), 1),
+    }
+    lines = ",\n".join(json.dumps(_shown(record)) for record in records)
+    text = json.dumps(head, indent=1)[:-2] + f',\n "runs": [\n{lines}\n ]\n}}\n'
+    name = f"science-{options.preset}.json"
+    for folder in (options.home, *([RESULTS] if options.saves else [])):
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def _shown(record: Record) -> dict[str, Any]:
+    """A run for the result file: its items left out, its ranks in the order of the model."""
+    row = asdict(record)
+    del row["correct_N"]
+    cell, ranks = row.pop("cell"), row.pop("ranks")
+    row = cell | row | {"ranks": list(ranks.values())}
+    return {
+        key: round(value, 6) if isinstance(value, float) and math.isfinite(value) else value
+        for key, value in row.items()
+    }
 
 
 def num_violations(protocol: Protocol, records: Sequence[Record]) -> int:
@@ -174,16 +260,3 @@ def _tasks(protocol: Protocol, preset: Preset, asked: Sequence[str] | None) -> l
             known = ", ".join(protocol.tasks)
             raise ProtocolError(f"a task must be one of {known}, got {task!r}; choose one")
     return list(asked) if asked else protocol.open_tasks(preset.tasks)
-
-
-def _commit() -> str:
-    """The commit that is checked out, with a plus where files differ from it."""
-
-    def git(*words: str) -> str:
-        answer = subprocess.run(
-            ["git", *words], cwd=ROOT, capture_output=True, text=True, check=False
-        )
-        return answer.stdout.strip()
-
-    sha = git("rev-parse", "--short=12", "HEAD") or "unknown"
-    return sha + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rankscope.models.config import RunConfig
+from rankscope.models.freezing import Control
 from rankscope.models.reading import parse_config
 
 PROTOCOL = Path(__file__).parents[1] / "protocol.yaml"
@@ -63,6 +65,7 @@ class Arm(_Section):
     like: str | None = None
     less_cost_of: str | None = None
     plus_cost_of: str | None = None
+    control: Control | None = None
     over_budget: str | None = None
 
 
@@ -124,6 +127,8 @@ class Protocol(_Section):
             others = (arm.like, arm.less_cost_of, arm.plus_cost_of)
             _must_know(f"what arm {name} refers to", [o for o in others if o], self.arms)
             _must_know(f"the grid of arm {name}", [arm.grid], self.grids)
+            if arm.control and not arm.like:
+                raise ValueError(f"control of arm {name} needs like, got none; say of which arm")
         return self
 
     def tuned_arm(self, arm: str) -> str:
@@ -137,7 +142,7 @@ class Protocol(_Section):
 
     def key(self, arm: str) -> str:
         """An arm's name in JSON keys."""
-        return self.arms[arm].key or "".join(c if c.isalnum() else "_" for c in arm)
+        return self.arms[arm].key or "_".join(re.findall(r"\w+", arm))
 
     def tuned_under(self, task: str, arm: str) -> str:
         """Hash of all that decides the tuning runs of an arm on a task, as the file writes it."""
@@ -190,7 +195,13 @@ class Protocol(_Section):
         raw["training"]["steps"] += more_steps
         if cell.draw:
             raw["scheduler"]["draw"] = cell.draw
-        return parse_config(raw)
+        config = parse_config(raw)
+        if config.data.family != task.family:
+            raise ProtocolError(
+                f"a task's family must be its data's, {cell.task} says {task.family}, its data "
+                f"{config.data.family}; correct benchmarks/protocol.yaml"
+            )
+        return config
 
     def _arm_config(self, arm: str) -> Raw:
         return self.arms[self.tuned_arm(arm)].config

@@ -16,6 +16,16 @@ TRAINING_BEGINS = "running: training"
 
 
 @dataclass(frozen=True)
+class OfflineCost:
+    """The offline model that a run's scheduler was handed, and what its runs had taken."""
+
+    name: str
+    families: tuple[str, ...]
+    num_runs: int
+    train_s: float
+
+
+@dataclass(frozen=True)
 class Record:
     """One run; scores are None where it did not come so far."""
 
@@ -38,6 +48,7 @@ class Record:
     step_s: float
     rank_events: int
     ranks: dict[str, int]
+    offline: OfflineCost | None = None
 
     @property
     def steering_steps(self) -> float:
@@ -79,6 +90,7 @@ def record_of(engine: Engine, cell: Cell, run_id: str) -> Record:
         step_s=float(np.median(steps)) if len(steps) else 0.0,
         rank_events=summary.rank_events,
         ranks=history.rank_map(engine, run_id),
+        offline=_offline(engine, run_id),
     )
 
 
@@ -105,3 +117,12 @@ def steering_s(engine: Engine, run_id: str) -> float:
         if len(begins) and len(counted):
             total_s += max(0.0, float(begins.iloc[0]) - float(counted.iloc[0]))
     return total_s
+
+
+def _offline(engine: Engine, run_id: str) -> OfflineCost | None:
+    for decided in history.decisions(engine, run_id):
+        model = getattr(decided.view, "offline", None)
+        if model is not None:
+            about = model.provenance
+            return OfflineCost(model.name, model.families, about.num_runs, about.train_s)
+    return None

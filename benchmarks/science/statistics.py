@@ -1,18 +1,20 @@
 """Paired bootstrap over seeds and items: means over tasks, differences, ratios, Holm.
 
 Every arm answers the same items with the same seeds, so seeds and items are crossed: a draw takes
-seeds and items of a task at random, the same ones for every arm and budget (the pigeonhole
-bootstrap, Owen 2007, Ann. Appl. Stat. 1, 386: it never understates the variance of a crossed mean).
-Items about one picture are drawn together. Seeds are few, and a resample of n of them varies by
-only (n - 1) / n of what n new ones would: their deviations are scaled by sqrt(n / (n - 1))
-(Rao & Wu 1988, JASA 83, 231), and intervals are the estimate plus or minus Student's t times the
-standard deviation of the draws, because percentiles of so few seeds are too narrow (Hesterberg
-2015, Am. Stat. 69, 371). Degrees of freedom: Satterthwaite's over the tasks' variances, the number
-of seeds less one each.
+seeds and items of a task at random, the same ones for every arm and budget, and adds up how far
+they move each arm's accuracy (the pigeonhole bootstrap, Owen 2007, Ann. Appl. Stat. 1, 386, to
+first order; what seeds and items do only together is counted with both, so that the variance is
+overstated rather than understated). Items about one picture are drawn together. A resample of n
+seeds varies by only (n - 1) / n of what n new ones would, so their deviations are scaled by
+sqrt(n / (n - 1)) (Rao & Wu 1988, JASA 83, 231). Percentiles of so few seeds are too narrow
+(Hesterberg 2015, Am. Stat. 69, 371): an interval is the estimate plus or minus Student's t times
+the standard deviation of the draws, its degrees of freedom Satterthwaite's (1946) of the seeds'
+part of the variance, each task's with its seeds less one.
 
-Shape letters: A arms, B draws, I items, S seeds, T tasks.
+Shape letters: A arms, B draws, I items, P pictures, S seeds, T tasks.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -25,6 +27,8 @@ IntArray = npt.NDArray[np.int64]
 
 LEVEL = 0.95
 NUM_DRAWS = 2_000
+MANY = 1e6
+"""Degrees of freedom of a variance that seeds have no part in."""
 
 
 class TaskScores(NamedTuple):
@@ -69,57 +73,62 @@ class Bootstrap:
     ) -> None:
         rng = np.random.default_rng(seed)
         self._index_of = {arm: index for index, arm in enumerate(arms)}
-        self._mean_TA = np.array([task.correct_ASI.mean((1, 2)) for task in scores.values()])
+        self._by_seed = [task.correct_ASI.mean(axis=2) for task in scores.values()]
         self._draws_TBA = np.array([_draws(task, num_draws, rng) for task in scores.values()])
-        self._seeds_T = np.array([task.correct_ASI.shape[1] for task in scores.values()])
-        num_tasks = len(scores)
         self._weights_BT: FloatArray | None = None
-        if are_tasks_drawn and num_tasks > 1:
-            self._weights_BT = _scaled(rng, num_draws, num_tasks)
+        if are_tasks_drawn and len(scores) > 1:
+            self._weights_BT = _scaled(rng, num_draws, len(scores))
 
     def accuracy(self, arm: str) -> Estimate:
         """Mean over tasks."""
-        index = self._index_of[arm]
-        return self._linear(self._mean_TA[:, index], self._draws_TBA[:, :, index])
+        weights_A = np.zeros(len(self._index_of))
+        weights_A[self._index_of[arm]] = 1.0
+        return _cut(self._linear(weights_A), 0.0, 1.0)
 
     def difference(self, arm: str, other: str) -> Estimate:
         """Mean over tasks of the difference of accuracies, in fractions of one."""
-        ours, theirs = self._index_of[arm], self._index_of[other]
-        return self._linear(
-            self._mean_TA[:, ours] - self._mean_TA[:, theirs],
-            self._draws_TBA[:, :, ours] - self._draws_TBA[:, :, theirs],
-        )
+        return _cut(self._linear(self._contrast(arm, other, 1.0)), -1.0, 1.0)
 
     def relative_gain(self, arm: str, other: str) -> Estimate:
         """Ratio of the means over tasks, less one."""
-        ours, theirs = self._index_of[arm], self._index_of[other]
-        our_mean, their_mean = self._mean_TA[:, ours].mean(), self._mean_TA[:, theirs].mean()
-        if their_mean == 0.0:
-            return Estimate(np.nan, np.nan, np.nan, np.nan)
-        ratio = our_mean / their_mean
-        # The gain is (ours - ratio0 * theirs) / theirs: its tasks' shares give the freedom.
-        parts_TB = self._draws_TBA[:, :, ours] - ratio * self._draws_TBA[:, :, theirs]
-        draws_B = self._combined(self._draws_TBA[:, :, ours]) / self._combined(
-            self._draws_TBA[:, :, theirs]
+        ours_B, theirs_B = (
+            self._combined(self._draws_TBA[:, :, self._index_of[name]]) for name in (arm, other)
         )
-        return _with_t(float(ratio - 1), draws_B - 1, self._freedom(parts_TB))
+        ours, theirs = self.accuracy(arm).value, self.accuracy(other).value
+        if theirs == 0.0 or not theirs_B.all():
+            return Estimate(math.nan, math.nan, math.nan, math.nan)
+        ratio = ours / theirs
+        # Near the estimate the ratio varies as ours - ratio * theirs does: its freedom.
+        freedom = self._freedom(self._contrast(arm, other, ratio))
+        return _cut(_with_t(ratio - 1, ours_B / theirs_B - 1, freedom), -1.0, math.inf)
 
-    def _linear(self, mean_T: FloatArray, draws_TB: FloatArray) -> Estimate:
-        return _with_t(float(mean_T.mean()), self._combined(draws_TB), self._freedom(draws_TB))
+    def _contrast(self, arm: str, other: str, weight: float) -> FloatArray:
+        weights_A = np.zeros(len(self._index_of))
+        weights_A[self._index_of[arm]] += 1.0
+        weights_A[self._index_of[other]] -= weight
+        return weights_A
+
+    def _linear(self, weights_A: FloatArray) -> Estimate:
+        value = float(np.mean([weights_A @ by_seed_AS.mean(1) for by_seed_AS in self._by_seed]))
+        draws_B = self._combined(self._draws_TBA @ weights_A)
+        return _with_t(value, draws_B, self._freedom(weights_A))
 
     def _combined(self, draws_TB: FloatArray) -> FloatArray:
         if self._weights_BT is None:
-            return np.asarray(draws_TB.mean(axis=0), dtype=np.float64)
-        return np.asarray(np.einsum("bt,tb->b", self._weights_BT, draws_TB), dtype=np.float64)
+            return np.asarray(draws_TB.mean(axis=0))
+        return np.asarray(np.einsum("bt,tb->b", self._weights_BT, draws_TB))
 
-    def _freedom(self, draws_TB: FloatArray) -> float:
+    def _freedom(self, weights_A: FloatArray) -> float:
         if self._weights_BT is not None:
-            return float(len(draws_TB) - 1)
-        variances_T = draws_TB.var(axis=1)
-        if not variances_T.any():
-            return float(np.sum(np.maximum(self._seeds_T - 1, 1)))
-        freedoms_T = np.maximum(self._seeds_T - 1, 1)
-        return float(variances_T.sum() ** 2 / (variances_T**2 / freedoms_T).sum())
+            return float(len(self._by_seed) - 1)
+        total = float((self._draws_TBA @ weights_A).var(axis=1, ddof=1).sum())
+        part = 0.0
+        for by_seed_AS in self._by_seed:
+            values_S = weights_A @ by_seed_AS
+            if len(values_S) > 1:
+                variance = float(values_S.var(ddof=1)) / len(values_S)
+                part += variance**2 / (len(values_S) - 1)
+        return min(total**2 / part, MANY) if part else MANY
 
 
 def holm(p_by_name: Mapping[str, float]) -> dict[str, float]:
@@ -135,22 +144,18 @@ def holm(p_by_name: Mapping[str, float]) -> dict[str, float]:
 
 def _draws(scores: TaskScores, num_draws: int, rng: np.random.Generator) -> FloatArray:
     """Accuracies (B, A) of resampled seeds and pictures, the same ones for every arm."""
-    num_arms, num_seeds, num_items = scores.correct_ASI.shape
+    _, num_seeds, num_items = scores.correct_ASI.shape
     _, picture_I = np.unique(scores.pictures_I, return_inverse=True)
     num_pictures = int(picture_I.max()) + 1
     one_hot_IP = np.zeros((num_items, num_pictures))
     one_hot_IP[np.arange(num_items), picture_I] = 1.0
-    right_RP = scores.correct_ASI.reshape(-1, num_items) @ one_hot_IP
-    counts_BP = rng.multinomial(
-        num_pictures, np.full(num_pictures, 1 / num_pictures), size=num_draws
-    ).astype(np.float64)
+    right_AP = scores.correct_ASI.mean(axis=1) @ one_hot_IP
+    counts_BP = rng.multinomial(num_pictures, np.full(num_pictures, 1 / num_pictures), num_draws)
     drawn_items_B = counts_BP @ one_hot_IP.sum(axis=0)
-    by_seed_BAS = (counts_BP @ right_RP.T / drawn_items_B[:, None]).reshape(
-        num_draws, num_arms, num_seeds
-    )
-    return np.asarray(
-        np.einsum("bas,bs->ba", by_seed_BAS, _scaled(rng, num_draws, num_seeds)), dtype=np.float64
-    )
+    of_items_BA = counts_BP @ right_AP.T / drawn_items_B[:, None]
+    by_seed_AS = scores.correct_ASI.mean(axis=2)
+    of_seeds_BA = _scaled(rng, num_draws, num_seeds) @ by_seed_AS.T
+    return np.asarray(of_items_BA + of_seeds_BA - by_seed_AS.mean(axis=1))
 
 
 def _scaled(rng: np.random.Generator, num_draws: int, size: int) -> FloatArray:
@@ -159,6 +164,11 @@ def _scaled(rng: np.random.Generator, num_draws: int, size: int) -> FloatArray:
         return np.ones((num_draws, 1))
     counts = rng.multinomial(size, np.full(size, 1 / size), size=num_draws) / size
     return np.asarray(1 / size + np.sqrt(size / (size - 1)) * (counts - 1 / size))
+
+
+def _cut(estimate: Estimate, least: float, most: float) -> Estimate:
+    """An interval within what is possible."""
+    return estimate._replace(low=max(least, estimate.low), high=min(most, estimate.high))
 
 
 def _with_t(value: float, draws_B: FloatArray, freedom: float) -> Estimate:
