@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from rankscope.models.inventory import AdaptableModule
+from rankscope.models.schedulers.offline.model import OfflineModel
 
 Memory = dict[str, JsonValue]
 """What a planner remembers between decisions: plain JSON, stored in checkpoints."""
@@ -190,6 +191,9 @@ class View(_Frozen):
         (),
         description="Answers to this decision's Measure, in the order asked; empty at first.",
     )
+    offline: OfflineModel | None = Field(
+        None, description="What past runs taught, for a planner that wants it; the whole run's."
+    )
 
 
 class Reason(_Frozen):
@@ -253,6 +257,11 @@ class RankPlanner(_Frozen, ABC):
 
     kind: str
     needs: ClassVar[frozenset[Statistic]] = frozenset()
+
+    @property
+    def wanted_offline(self) -> str:
+        """The offline model that ``view.offline`` is to be: ``auto``, ``none`` or a name."""
+        return "none"
 
     @property
     def most_probe_items(self) -> int:

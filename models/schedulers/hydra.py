@@ -146,6 +146,14 @@ class Hydra(RankPlanner):
     performance_model: PerformanceModelKind = Field(
         "bayesian_linear", description="What learns how much each module's rank is worth."
     )
+    offline: str = Field(
+        "auto",
+        min_length=1,
+        max_length=100,
+        title="Learned from past runs",
+        description="The offline performance model to begin with: auto (the newest useful one of "
+        "this architecture), none, or a model's name.",
+    )
 
     @model_validator(mode="after")
     def _events_come_before_the_freeze(self) -> Self:
@@ -160,6 +168,11 @@ class Hydra(RankPlanner):
     @override
     def most_probe_items(self) -> int:
         return self.probe_items
+
+    @property
+    @override
+    def wanted_offline(self) -> str:
+        return self.offline
 
     @override
     def decision_steps(self, num_steps: int) -> tuple[int, ...]:
