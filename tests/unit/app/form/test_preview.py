@@ -55,6 +55,18 @@ def form(**changes: Value) -> dict[str, Value]:
             "a whole number",
         ),
         ({"lora__min_rank": "2"}, "budget.rank.value", "raise the budget or lower lora.min_rank"),
+        ({"lora__pins": "layers.0: 17"}, "lora.pins", "must lie within lora.min_rank=0"),
+        ({"lora__pins": "nowhere: 1"}, "lora.pins", "'nowhere' matches none"),
+        ({"lora__pins": "layers: 3"}, "budget.rank.value", "raise the budget or lower the pins"),
+        ({"lora__pins": "proj: 0"}, "lora.pins", "must be able to hold an adapter"),
+        ({"lora__min_rank": "1", "lora__rank_multiple": "2"}, "lora.min_rank", "round it"),
+        ({"scheduler": "full", "lora__pins": "q: 1"}, "lora.pins", "which sets ranks by itself"),
+        ({"scheduler": "fixed"}, "scheduler.fixed.ranks", "give at least one module a rank"),
+        (
+            {"scheduler": "fixed", "scheduler__fixed__ranks": "q_proj: 1"},
+            "scheduler.fixed.ranks",
+            "must name adapted modules by their full path",
+        ),
         (
             {"scheduler": "adalora", "training__steps": "1"},
             "training.steps",

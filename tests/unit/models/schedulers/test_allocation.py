@@ -59,7 +59,7 @@ def problems(draw: st.DrawFn) -> tuple[FloatArray, IntArray, int, IntArray, IntA
 
 
 @given(problem=problems())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_the_solver_finds_what_brute_force_finds(
     problem: tuple[FloatArray, IntArray, int, IntArray, IntArray, int],
 ) -> None:

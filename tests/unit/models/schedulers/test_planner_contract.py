@@ -143,7 +143,7 @@ def test_ranks_never_leave_the_budget_or_the_bounds_and_only_known_modules_are_n
 
 @EVERY_PLANNER
 @given(run=settings_of_a_run())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_at_most_three_questions_are_asked_before_a_decision(
     planner: RankPlanner,
     drive: Drive,
@@ -157,7 +157,7 @@ def test_at_most_three_questions_are_asked_before_a_decision(
 
 @EVERY_PLANNER
 @given(run=settings_of_a_run(), order=st.randoms(use_true_random=False))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_a_decision_is_a_pure_function_that_ignores_the_order_of_modules(
     planner: RankPlanner,
     drive: Drive,
@@ -180,7 +180,7 @@ def test_a_decision_is_a_pure_function_that_ignores_the_order_of_modules(
 
 @EVERY_PLANNER
 @given(run=settings_of_a_run())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_memory_and_decision_survive_json(
     planner: RankPlanner,
     drive: Drive,
