@@ -196,8 +196,12 @@ def evaluated_form(
     accuracy_by_skill: Mapping[str, float | None],
     correct: Sequence[bool] | int,
     duration_s: float,
+    loss: float | None = None,
 ) -> Form:
-    """A score with its 95 % interval over items; ``correct`` per item, or how many items."""
+    """A score with its 95 % interval over items; ``correct`` per item, or how many items.
+
+    ``loss`` is the mean over the same items in nats, where it was measured.
+    """
     num_items = correct if isinstance(correct, int) else len(correct)
     interval = wilson(accuracy, num_items) if num_items else None
     return head.form(
@@ -211,6 +215,7 @@ def evaluated_form(
             "num_items": num_items,
             "accuracy_by_skill": {skill: finite(x) for skill, x in accuracy_by_skill.items()},
             "duration_s": duration_s,
+            "loss": finite(loss),
         },
     )
 

@@ -129,6 +129,7 @@ def _page(connection: Connection, run_id: str) -> RunPage:
                 accuracy_by_skill=row.accuracy_by_skill,
                 correct=row.num_items,
                 duration_s=row.duration_s,
+                loss=row.loss,
             )
             for row in _rows(connection, Evaluation, run_id)
         ],

@@ -19,6 +19,7 @@ from tests.integration.storage.examples import (
     checkpoint,
     decided,
     evaluated,
+    failed,
     measured,
     ranks_changed,
     resumed,
@@ -69,6 +70,13 @@ def test_a_decision_tells_its_moves_in_words_and_figures_best_first() -> None:
     assert form["moves"][0]["reason"] == "L1 q_proj 2 -> 3"
 
 
+def test_a_scheduler_that_failed_is_told_as_a_decision_without_moves() -> None:
+    form = form_of(failed(4, "no luck"), 7, INDEX_OF)
+    assert form is not None
+    assert (form["k"], form["kind"], form["reason"]) == ("decided", "failed", "no luck")
+    assert (form["moves"], form["gain"], form["realised_before"]) == ([], None, None)
+
+
 def test_what_a_move_brought_is_known_from_the_next_decision_on() -> None:
     moved = Apply(ranks={next(iter(INDEX_OF)): 3}, reason="moved")
     whats: list[Apply | Keep] = [
@@ -109,7 +117,7 @@ def test_a_score_comes_with_its_interval_over_items() -> None:
     assert form is not None
     # Wilson's interval of 1 of 2 by hand: 0.5 -+ z sqrt(1/8 + z^2/16) / (1 + z^2/2), z = 1.96
     assert (form["low"], form["high"]) == pytest.approx((0.0945, 0.9055), abs=1e-4)
-    assert form["num_items"] == 2
+    assert (form["num_items"], form["loss"]) == (2, 0.25)
 
 
 def test_every_form_is_json_that_a_browser_reads() -> None:
