@@ -13,9 +13,9 @@ from rankscope.models.schedulers.leaving_out import kept_modules
 
 
 class Dora(BaseModel):
-    """Weight-decomposed LoRA, peft's own: beside A and B, a trained magnitude m per output.
+    """LoRA with a trained magnitude m per output, peft's own; the budget pays for m with rank.
 
-    It keeps the budget, m included, so its ranks are lower than uniform's: they are the uniform
+    Weight-decomposed LoRA. A, B and m together keep the budget, so its ranks are lower than uniform's: they are the uniform
     ranks of what the magnitudes leave. A budget of rank 1 never pays for rank 1 and m on all
     modules; as few as can be are then left without an adapter.
 
