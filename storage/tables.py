@@ -261,6 +261,19 @@ class CachedInventory(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class LearnedModel(Base):
+    """An offline performance model, packed JSON, with what is asked of many at once."""
+
+    __tablename__ = "learned_models"
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    architecture: Mapped[str] = mapped_column(String(16))
+    version: Mapped[int]
+    is_useful: Mapped[bool]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    model: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class Worker(Base):
     """A process that takes runs from the queue; health is the age of ``seen_at``."""
 

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import rankdata
 
 from rankscope.models.schedulers.offline.model import StaticRule
 from rankscope.models.schedulers.offline.past_runs import FamilyRuns
+from rankscope.models.schedulers.offline.ranking import average_ranks
 
 
 def best_static_rule(families: Sequence[FamilyRuns]) -> StaticRule:
@@ -41,7 +41,7 @@ def _places(data: FamilyRuns) -> dict[StaticRule, float]:
                 losses[rule].append(float(data.log_loss_I[row]))
         if len(losses) < 2:
             continue
-        ranks = (rankdata([np.mean(ones) for ones in losses.values()]) - 1) / (len(losses) - 1)
+        ranks = (average_ranks([np.mean(ones) for ones in losses.values()]) - 1) / (len(losses) - 1)
         for rule, rank in zip(losses, ranks.tolist(), strict=True):
             places[rule].append(rank)
     return {rule: float(np.mean(ones)) for rule, ones in places.items()}

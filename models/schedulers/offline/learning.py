@@ -73,7 +73,7 @@ def learn(
         raise TooFewRunsError(
             f"learning needs at least {MIN_RUNS} runs that are done, have a validation loss and "
             f"can be compared with a run of other ranks and else equal settings, got {len(used)} "
-            f"of {len(runs)}; record more, for instance scheduler random_ranks with several seeds"
+            f"of {len(runs)}; record more, for instance with scheduler random and several draws"
         )
     validation = validate(families, modules)
     pooled = pool(families, modules)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import rankdata
 
 from rankscope.models.inventory import AdaptableModule, FloatArray
 from rankscope.models.schedulers.offline.model import FamilyValidation, Interval, Validation
 from rankscope.models.schedulers.offline.past_runs import FamilyRuns
 from rankscope.models.schedulers.offline.pooling import pool
+from rankscope.models.schedulers.offline.ranking import spearman
 
 NUM_DRAWS = 1000
 SEED = 4_406
@@ -26,8 +26,8 @@ class _Foretold(NamedTuple):
     """Rank correlations of resampled runs."""
 
     @property
-    def spearman(self) -> float:
-        return _spearman(self.expected_I, self.realised_I)
+    def agreement(self) -> float:
+        return spearman(self.expected_I, self.realised_I)
 
 
 def validate(families: Sequence[FamilyRuns], modules: Sequence[AdaptableModule]) -> Validation:
@@ -45,14 +45,14 @@ def validate(families: Sequence[FamilyRuns], modules: Sequence[AdaptableModule])
         for left_out in families
     ]
     drawn_B = np.mean([one.drawn_B for one in foretold], axis=0)
-    pooled = _interval(float(np.mean([one.spearman for one in foretold])), drawn_B)
+    pooled = _interval(float(np.mean([one.agreement for one in foretold])), drawn_B)
     return Validation(
         families=tuple(
             FamilyValidation(
                 family=data.family,
                 num_runs=len(data.runs),
                 num_allocations=np.unique(data.allocation_I).size,
-                **_interval(one.spearman, one.drawn_B).model_dump(),
+                **_interval(one.agreement, one.drawn_B).model_dump(),
             )
             for data, one in zip(families, foretold, strict=True)
         ),
@@ -76,15 +76,8 @@ def _foretold(
     for _ in range(NUM_DRAWS):
         chosen = generator.integers(len(rows_of), size=len(rows_of))
         rows = np.concatenate([rows_of[place] for place in chosen])
-        drawn.append(_spearman(expected_I[rows], realised_I[rows]))
+        drawn.append(spearman(expected_I[rows], realised_I[rows]))
     return _Foretold(expected_I, realised_I, np.array(drawn))
-
-
-def _spearman(a_I: FloatArray, b_I: FloatArray) -> float:
-    """Rank correlation; 0 where one side is constant."""
-    ranks = [rankdata(values) - (values.size + 1) / 2 for values in (a_I, b_I)]
-    scale = float(np.sqrt((ranks[0] @ ranks[0]) * (ranks[1] @ ranks[1])))
-    return float(ranks[0] @ ranks[1]) / scale if scale > 0 else 0.0
 
 
 def _interval(spearman: float, drawn_B: FloatArray) -> Interval:
