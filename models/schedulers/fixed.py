@@ -92,7 +92,8 @@ def _check_names(field: str, given: Mapping[str, object], states: Mapping[str, o
     known = like[0] if like else next(iter(states))
     raise ValueError(
         f"scheduler.{field} must name adapted modules by their full path, "
-        f"got {unknown[0]!r}{rest}; write for instance {known!r}, or widen lora.targets and lora.parts"
+        f"got {unknown[0]!r}{rest}; write for instance {known!r}, "
+        "or widen lora.targets and lora.parts"
     )
 
 
