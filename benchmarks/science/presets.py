@@ -15,7 +15,14 @@ import numpy.typing as npt
 from sqlalchemy import Engine
 
 from benchmarks.science import results, tables, tuning
-from benchmarks.science.protocol import Cell, Preset, Protocol, ProtocolError, read_protocol
+from benchmarks.science.protocol import (
+    PROTOCOL,
+    Cell,
+    Preset,
+    Protocol,
+    ProtocolError,
+    read_protocol,
+)
 from benchmarks.science.provenance import about_here, commit
 from benchmarks.science.records import Record, record_of
 from benchmarks.science.runner import Runner
@@ -42,6 +49,7 @@ class Options:
     tasks: Sequence[str] | None = None
     again: frozenset[str] = frozenset()
     saves: bool = False
+    protocol: Path = PROTOCOL
     winners: Path = WINNERS
 
 
@@ -50,7 +58,7 @@ class Session:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.protocol, self.protocol_sha256 = read_protocol()
+        self.protocol, self.protocol_sha256 = read_protocol(options.protocol)
         self.preset: Preset = self.protocol.presets[options.preset]
         self.tasks = _tasks(self.protocol, self.preset, options.tasks)
         self.arms = tuple(options.arms or self.preset.arms)
@@ -77,7 +85,8 @@ def run_preset(options: Options) -> tuple[str, dict[str, Any]]:
     """
     session = Session(options)
     started_s = time.monotonic()
-    made = _tune(session) if options.preset == "tune" else _compare(session)
+    with session.runner:
+        made = _tune(session) if options.preset == "tune" else _compare(session)
     table, answer, records = made
     answer |= {
         "budget_violations": num_violations(session.protocol, records),

@@ -85,7 +85,8 @@ def record_of(engine: Engine, cell: Cell, run_id: str) -> Record:
         max_live_params=summary.max_live_params or 0,
         num_over_budget=int((samples > budget).sum()),
         measurement_s=summary.measurement_s,
-        steering_s=steering_s(engine, run_id),
+        # What prepares an arm's start is measured too, but before any step and decision.
+        steering_s=max(steering_s(engine, run_id), summary.measurement_s),
         train_s=float(steps.sum()),
         step_s=float(np.median(steps)) if len(steps) else 0.0,
         rank_events=summary.rank_events,

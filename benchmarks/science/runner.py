@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from rich.console import Console
@@ -40,6 +40,8 @@ LOG_EVERY_S = 60.0
 class Runner:
     """Gives every cell its run in a database, and trains what is not done.
 
+    Use it as a context: at its end the processes end.
+
     Args:
         engine: The benchmark's own database.
         settings: Where that and the runs' folders are.
@@ -50,6 +52,18 @@ class Runner:
         self._engine = engine
         self._settings = settings
         self._jobs = jobs
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> "Runner":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._pool is None:
+            return
+        if kind is not None:
+            for process in multiprocessing.active_children():
+                process.terminate()  # what trains saves first
+        self._pool.shutdown(cancel_futures=kind is not None)
 
     def run(
         self, title: str, configs: Mapping[Cell, RunConfig], *, again: frozenset[str] = frozenset()
@@ -65,36 +79,34 @@ class Runner:
             The run of every cell. A run that failed keeps that status; interrupted ones go on at
             the next call.
         """
-        runs = self._runs(configs, again)
+        runs = self.runs_of(configs, again)
+        distinct = set(runs.values())
         left = [run for run in dict.fromkeys(runs.values()) if not self._is_done(run)]
-        with _Shown(
-            title, total=len(set(runs.values())), done=len(set(runs.values())) - len(left)
-        ) as shown:
+        with _Shown(title, total=len(distinct), done=len(distinct) - len(left)) as shown:
             self._train(left, shown)
         return runs
 
     def _train(self, runs: Sequence[str], shown: "_Shown") -> None:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(self._jobs, context, initializer=_prepare) as pool:
-            try:
-                futures = [pool.submit(_train, self._settings, run) for run in runs]
-                for future in as_completed(futures):
-                    shown.one_done(future.result())
-            except BaseException:
-                _end(futures)
-                raise
+        if not runs:
+            return
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self._jobs, context, initializer=_prepare)
+        futures = [self._pool.submit(_train, self._settings, run) for run in runs]
+        for future in as_completed(futures):
+            shown.one_done(future.result())
 
-    def _runs(self, configs: Mapping[Cell, RunConfig], again: frozenset[str]) -> dict[Cell, str]:
+    def runs_of(self, configs: Mapping[Cell, RunConfig], again: frozenset[str]) -> dict[Cell, str]:
+        """The run of every cell, made where there is none; nothing is trained."""
         hashes = {cell: config.hash() for cell, config in configs.items()}
         known = self._known(set(hashes.values()))
-        num_known = {key: len(runs) for key, runs in known.items()}
         chosen: dict[str, str] = {}
         for cell, key in hashes.items():
+            old = known.get(key, [])
             if key not in chosen:
-                old = known.get(key, [])
-                is_new = not old or cell.arm in again
-                number = num_known.get(key, 0)
-                chosen[key] = self._create(configs[cell], f"{key}/{number}") if is_new else old[-1]
+                chosen[key] = old[-1] if old else self._create(configs[cell], f"{key}/0")
+            if cell.arm in again and chosen[key] in old:
+                chosen[key] = self._create(configs[cell], f"{key}/{len(old)}")
         return {cell: chosen[key] for cell, key in hashes.items()}
 
     def _known(self, wanted: set[str]) -> dict[str, list[str]]:
@@ -180,14 +192,6 @@ class _Shown:
         line += f", {left_min:.0f} min left" if self._done < self._total else ""
         line += f", {self._num_failed} not done" if self._num_failed else ""
         self._console.print(line, highlight=False)
-
-
-def _end(futures: "Sequence[Future[str]]") -> None:
-    """Let go of what has not begun and ask what trains to save and end."""
-    for future in futures:
-        future.cancel()
-    for process in multiprocessing.active_children():
-        process.terminate()
 
 
 def _prepare() -> None:

@@ -91,16 +91,14 @@ class Bootstrap:
 
     def relative_gain(self, arm: str, other: str) -> Estimate:
         """Ratio of the means over tasks, less one."""
-        ours_B, theirs_B = (
-            self._combined(self._draws_TBA[:, :, self._index_of[name]]) for name in (arm, other)
-        )
         ours, theirs = self.accuracy(arm).value, self.accuracy(other).value
-        if theirs == 0.0 or not theirs_B.all():
+        if theirs == 0.0:
             return Estimate(math.nan, math.nan, math.nan, math.nan)
-        ratio = ours / theirs
-        # Near the estimate the ratio varies as ours - ratio * theirs does: its freedom.
-        freedom = self._freedom(self._contrast(arm, other, ratio))
-        return _cut(_with_t(ratio - 1, ours_B / theirs_B - 1, freedom), -1.0, math.inf)
+        # The ratio to first order: it moves as ours - ratio * theirs does, over theirs.
+        weights_A = self._contrast(arm, other, ours / theirs)
+        draws_B = self._combined(self._draws_TBA @ weights_A) / theirs
+        gain = _with_t(ours / theirs - 1, draws_B, self._freedom(weights_A))
+        return _cut(gain, -1.0, math.inf)
 
     def _contrast(self, arm: str, other: str, weight: float) -> FloatArray:
         weights_A = np.zeros(len(self._index_of))

@@ -1,0 +1,74 @@
+"""The whole benchmark on runs of four steps: tuning, comparing, resuming, running anew."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from sqlalchemy import select
+
+from benchmarks.science.presets import Options, run_preset
+from benchmarks.science.protocol import ProtocolError
+from rankscope.storage.database import open_database
+from rankscope.storage.settings import Settings
+from rankscope.storage.tables import Run
+from tests.unit.benchmarks.protocols import RAW
+
+
+def options(home: Path, preset: str, **changes: Any) -> Options:
+    """A home with its own protocol and winners."""
+    path = home / "protocol.yaml"
+    if not path.exists():
+        path.write_text(yaml.safe_dump(RAW), encoding="utf-8")
+    winners = home / "winners.yaml"
+    return Options(preset, home, 1, protocol=path, winners=winners, **changes)
+
+
+def rows(home: Path) -> dict[str, str]:
+    """Runs and what they are called, oldest first."""
+    engine = open_database(Settings(rankscope_home=home).database_url)
+    with engine.connect() as connection:
+        found = connection.execute(select(Run.id, Run.name).order_by(Run.created_at))
+        return {row.id: row.name for row in found}
+
+
+@pytest.mark.timeout(900)  # processes that import torch, three times
+def test_from_tuning_to_a_result(tmp_path: Path) -> None:
+    with pytest.raises(ProtocolError, match="--preset tune"):
+        run_preset(options(tmp_path, "standard"))
+    assert rows(tmp_path) == {}
+
+    _, tuned = run_preset(options(tmp_path, "tune", arms=["hydra"]))
+    winners = yaml.safe_load((tmp_path / "winners.yaml").read_text(encoding="utf-8"))
+    assert winners["arms"]["hydra"]["answers"]["steering_steps"] > 0
+    assert tuned["budget_violations"] == 0
+    assert list(rows(tmp_path).values()) == 2 * ["answers: hydra"]
+
+    table, first = run_preset(options(tmp_path, "quick"))
+    assert "| hydra |" in table
+    assert first["left_out"] == ["hidden"]  # sealed
+    assert first["budget_violations"] == 0
+    assert first["untuned"] == ["uniform"]
+    names = ["answers: hydra", "answers: hydra, again", "answers: uniform"]
+    assert sorted(list(rows(tmp_path).values())[2:]) == names
+
+    _, second = run_preset(options(tmp_path, "quick"))
+    assert second["arms"] == first["arms"]
+    assert len(rows(tmp_path)) == 5  # nothing was run again
+
+    kept = json.loads((tmp_path / "science-quick.json").read_text(encoding="utf-8"))
+    assert {"protocol_sha256", "winners_sha256", "commit", "versions", "cpu", "date"} <= kept.keys()
+    assert len(kept["runs"]) == 3
+    assert all(len(run["ranks"]) > 0 for run in kept["runs"])
+    assert not list(tmp_path.glob("runs/*/checkpoints/*"))  # a finished run leaves none
+
+
+def test_a_sealed_task_asked_for_by_name_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(ProtocolError, match="sealed"):
+        run_preset(options(tmp_path, "quick", tasks=["hidden"]))
+    with pytest.raises(ProtocolError, match="an arm must stand in"):
+        run_preset(options(tmp_path, "quick", arms=["nobody"]))
+    with pytest.raises(ProtocolError, match="a task must be one of"):
+        run_preset(options(tmp_path, "quick", tasks=["nothing"]))
+    assert rows(tmp_path) == {}
