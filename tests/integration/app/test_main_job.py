@@ -175,8 +175,9 @@ def test_what_else_can_be_trained_exports_to_the_same_logits(
     arguments = [part for override in overrides for part in ("--set", override)]
     done = rankscope.answer("run", demo, *TINY_RUN, *arguments)
     answer = rankscope.answer("export", done["run"], "--to", str(tmp_path / "adapter"))
-    # The base weights that LoRA-GA changes are rounded anew; logits reach 20.
-    assert answer["max_logit_difference"] <= (1e-4 if "lora_ga" in overrides[0] else 1e-5)
+    # Folding AdaLoRA's E into B and LoRA-GA's start into the base rounds anew; logits reach 20.
+    is_rounded_anew = any(kind in overrides[0] for kind in ("adalora", "lora_ga"))
+    assert answer["max_logit_difference"] <= (1e-4 if is_rounded_anew else 1e-5)
     assert answer["params"] > 0
     sets_out_from_data = any(kind in overrides[0] for kind in ("eva", "lora_ga"))
     assert (done["measurement_items"] > 0) == sets_out_from_data
