@@ -29,6 +29,7 @@ __all__ = [
     "RunSummary",
     "decisions",
     "evaluations",
+    "first_decision",
     "has_score",
     "log_lines",
     "measurements",
@@ -110,18 +111,16 @@ def decisions(engine: Engine, run_id: str) -> list[Decided]:
     """What the planner saw and decided, in order; enough to replay the run."""
     table = RecordedDecision
     statement = select(table.step, table.time, table.view, table.decision)
-    rows = _rows(engine, statement.where(table.run_id == run_id).order_by(table.event_id))
-    return [
-        Decided.model_validate(
-            {
-                "step": row.step,
-                "time": row.time,
-                "view": unpack_python(row.view),
-                "decision": unpack_python(row.decision),
-            }
-        )
-        for row in rows
-    ]
+    statement = statement.where(table.run_id == run_id).order_by(table.event_id)
+    return [_decided(row) for row in _rows(engine, statement)]
+
+
+def first_decision(engine: Engine, run_id: str) -> Decided | None:
+    """The run's first decision, if it has come that far."""
+    table = RecordedDecision
+    statement = select(table.step, table.time, table.view, table.decision)
+    statement = statement.where(table.run_id == run_id).order_by(table.event_id).limit(1)
+    return next((_decided(row) for row in _rows(engine, statement)), None)
 
 
 def measurements(engine: Engine, run_id: str) -> list[Measured]:
@@ -177,6 +176,17 @@ def log_lines(engine: Engine, run_id: str) -> pd.DataFrame:
     columns = (table.event_id, table.step, table.time, table.level, table.text)
     statement = select(*columns).where(table.run_id == run_id).order_by(table.event_id)
     return _frame(engine, statement)
+
+
+def _decided(row: Row[*tuple[Any, ...]]) -> Decided:
+    return Decided.model_validate(
+        {
+            "step": row.step,
+            "time": row.time,
+            "view": unpack_python(row.view),
+            "decision": unpack_python(row.decision),
+        }
+    )
 
 
 def _module_names(engine: Engine, run_id: str, *, is_needed: bool) -> list[str]:

@@ -24,6 +24,7 @@ from rankscope.models.schedulers.allocation import uniform_ranks
 from rankscope.models.schedulers.contract import RankPlanner
 from rankscope.tasks.attached import Attached
 from rankscope.tasks.attached_callback import AttachedCallback
+from rankscope.tasks.offline import resolve_offline
 from rankscope.tasks.probing import TrainerMeasurer
 from rankscope.tasks.remote import Server
 from rankscope.tasks.sending import Sender
@@ -109,6 +110,7 @@ def attach(
             num_steps=num_steps,
             seed=trainer.args.seed,
             emit=attached.emit,
+            offline=resolve_offline(None, planner.wanted_offline, elastic.inventory.modules),
         )
     except ValueError as error:
         raise ConfigError(str(error)) from error

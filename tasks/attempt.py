@@ -23,12 +23,15 @@ from rankscope.models.events import (
     RunStatus,
     StatusChanged,
 )
+from rankscope.models.inventory import Inventory
+from rankscope.models.schedulers.offline.model import OfflineModel
 from rankscope.storage.sink import Sink
 from rankscope.tasks.build import Assembled, assemble, make_trainer
 from rankscope.tasks.callback import Request, RunCallback
 from rankscope.tasks.checkpoints import list_checkpoints, load_trained, read_checkpoint
 from rankscope.tasks.loop import RankTrainer, seed_everything
 from rankscope.tasks.narrating import line_of
+from rankscope.tasks.offline import NONE, OfflineFor, told, wanted_by
 from rankscope.tasks.preparing import prepare
 from rankscope.tasks.scoring import Score, exact_match, mean_loss, score
 
@@ -48,7 +51,16 @@ class _Interrupted(Exception):
 class Training:
     """One attempt at one run."""
 
-    def __init__(self, config: RunConfig, sink: Sink, folder: Path, *, attempt: int) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        sink: Sink,
+        folder: Path,
+        *,
+        attempt: int,
+        offline_for: OfflineFor = lambda _: None,
+    ) -> None:
+        self._offline_for = offline_for
         self._config = config
         self._sink = sink
         self._checkpoints = folder
@@ -71,8 +83,14 @@ class Training:
         """Load model and data and put the adapters on."""
         self._say("starting", "loading model and data")
         seed_everything(self._config.seed)
-        self._assembled = assemble(self._config, self._emit)
+        self._assembled = assemble(self._config, self._emit, self._find_offline)
         return self._assembled
+
+    def _find_offline(self, inventory: Inventory) -> OfflineModel | None:
+        model, wanted = self._offline_for(inventory), wanted_by(self._config)
+        if wanted != NONE:
+            self._tell(told(model, wanted))
+        return model
 
     def run(self, *, is_scored_before: bool) -> RunStatus:
         """Train to the end, or until asked to end early.

@@ -32,6 +32,7 @@ from rankscope.tasks.batches import Collator
 from rankscope.tasks.callback import RunCallback
 from rankscope.tasks.loop import RankTrainer
 from rankscope.tasks.measuring import Measurer
+from rankscope.tasks.offline import OfflineFor
 from rankscope.tasks.rates import Rates
 from rankscope.tasks.steering import Emit, Steering
 
@@ -49,8 +50,13 @@ class Assembled:
     other_trainable_params: int
 
 
-def assemble(config: RunConfig, emit: Emit) -> Assembled:
+def assemble(config: RunConfig, emit: Emit, offline_for: OfflineFor = lambda _: None) -> Assembled:
     """Load model and data, put adapters on, and connect the planner.
+
+    Args:
+        config: What to train.
+        emit: Where events go.
+        offline_for: The offline performance model for the run's modules.
 
     Raises:
         ValueError: The targets match nothing, pins or budget leave no room, or the planner's
@@ -75,6 +81,7 @@ def assemble(config: RunConfig, emit: Emit) -> Assembled:
             num_steps=config.training.steps,
             seed=config.seed,
             emit=emit,
+            offline=offline_for(inventory),
         )
     return Assembled(vlm, splits, inventory, tuning, steering, budget, other)
 

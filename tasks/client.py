@@ -22,6 +22,7 @@ from rankscope.storage.runs import (
 )
 from rankscope.storage.settings import Settings
 from rankscope.tasks.asking import QueueAway, request_export, resume, stop, wake
+from rankscope.tasks.planning import Plan
 from rankscope.tasks.processes import TrainingProcess, command, environment
 from rankscope.tasks.submitting import MAX_SEEDS, add_run, inventory_of, plan, submit
 
@@ -29,6 +30,7 @@ __all__ = [
     "MAX_SEEDS",
     "Foreground",
     "JobFailed",
+    "Plan",
     "QueueAway",
     "add_run",
     "check_training_packages",

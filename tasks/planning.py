@@ -16,6 +16,7 @@ from rankscope.models.schedulers.dora import Dora
 from rankscope.models.schedulers.eva import Eva
 from rankscope.models.schedulers.full import Full
 from rankscope.models.schedulers.lora_ga import LoraGa
+from rankscope.models.schedulers.offline.model import OfflineModel
 
 ADAM_MOMENTS = 2
 """Tensors that AdamW keeps beside every trained one."""
@@ -55,7 +56,7 @@ class Plan(BaseModel):
     memory: MemoryEstimate
 
 
-def plan_run(config: RunConfig, inventory: Inventory) -> Plan:
+def plan_run(config: RunConfig, inventory: Inventory, offline: OfflineModel | None = None) -> Plan:
     """Resolve the budget and ask the scheduler for its first ranks.
 
     Raises:
@@ -64,7 +65,7 @@ def plan_run(config: RunConfig, inventory: Inventory) -> Plan:
     """
     budget = config.budget.params(inventory)
     try:
-        ranks, note, steps = _first_ranks(config, inventory, budget)
+        ranks, note, steps = _first_ranks(config, inventory, budget, offline)
     except (ValueError, PlannerError) as error:  # these say rule, value and remedy themselves
         raise ConfigError(str(error)) from error
     params = _params(config, inventory, ranks)
@@ -95,7 +96,9 @@ _FirstRanks = tuple[dict[str, int], str, tuple[int, ...]]
 """Ranks, a note where they will change, and the steps of decisions."""
 
 
-def _first_ranks(config: RunConfig, inventory: Inventory, budget: int) -> _FirstRanks:
+def _first_ranks(
+    config: RunConfig, inventory: Inventory, budget: int, offline: OfflineModel | None
+) -> _FirstRanks:
     scheduler, modules = config.scheduler, inventory.modules
     if isinstance(scheduler, Full):
         return dict.fromkeys((m.name for m in modules), 0), "trains without adapters", ()
@@ -105,7 +108,8 @@ def _first_ranks(config: RunConfig, inventory: Inventory, budget: int) -> _First
     note = ""
     match scheduler:
         case RankPlanner():
-            return _planned(config, scheduler, states, ranks, budget)
+            at_uniform = [s.model_copy(update={"rank": ranks[s.name]}) for s in states]
+            return _planned(config, scheduler, at_uniform, budget, offline)
         case Dora() | LoraGa():
             ranks = scheduler.ranks(states, budget)
         case Eva():
@@ -123,18 +127,20 @@ def _first_ranks(config: RunConfig, inventory: Inventory, budget: int) -> _First
 def _planned(
     config: RunConfig,
     planner: RankPlanner,
-    states: Sequence[ModuleState],
-    ranks: dict[str, int],
+    modules: Sequence[ModuleState],
     budget: int,
+    offline: OfflineModel | None,
 ) -> _FirstRanks:
     """What a planner makes of the uniform ranks at step 0."""
+    ranks = {module.name: module.rank for module in modules}
     num_steps = config.training.steps
     view = View(
         step=0,
         num_steps=num_steps,
         budget=budget,
         seed=config.seed,
-        modules=tuple(state.model_copy(update={"rank": ranks[state.name]}) for state in states),
+        modules=tuple(modules),
+        offline=offline,
     )
     planner.check(view)
     steps = planner.decision_steps(num_steps)

@@ -31,6 +31,7 @@ from rankscope.models.schedulers.contract import (
     RankPlanner,
     View,
 )
+from rankscope.models.schedulers.offline.model import OfflineModel
 from rankscope.tasks.measuring import ItemMeasurer
 
 SALIENCY_DECAY = 0.9
@@ -60,6 +61,7 @@ class Steering:
         num_steps: int,
         seed: int,
         emit: Emit,
+        offline: OfflineModel | None = None,
     ) -> None:
         self.memory: Memory = {}
         self.failure: str | None = None
@@ -76,6 +78,7 @@ class Steering:
         self._num_steps = num_steps
         self._seed = seed
         self._emit = emit
+        self._offline = offline
         self._steps = frozenset(planner.decision_steps(num_steps))
         planner.check(self._view(0, None))
 
@@ -151,6 +154,7 @@ class Steering:
             seed=self._seed,
             modules=tuple(s.model_copy(update={"rank": ranks[s.name]}) for s in self._states),
             train_loss=train_loss,
+            offline=self._offline,
         )
 
     def _with_statistics(self, view: View) -> View:

@@ -12,6 +12,7 @@ from rankscope.storage.choices import Origin
 from rankscope.storage.runs import DEFAULT_QUEUE, NORMAL_PRIORITY, create_run
 from rankscope.storage.settings import Settings
 from rankscope.tasks.asking import wake
+from rankscope.tasks.offline import resolve_offline, wanted_by
 from rankscope.tasks.planning import Plan, plan_run
 
 MAX_SEEDS = 100
@@ -88,6 +89,7 @@ def add_run(
             "texts must not hold the character NUL, which PostgreSQL cannot keep; remove it"
         )
     inventory = inventory_of(config)
+    offline = resolve_offline(engine, wanted_by(config), inventory.modules)
     return create_run(
         engine,
         config,
@@ -97,17 +99,26 @@ def add_run(
         priority=priority,
         queue=queue,
         inventory=inventory,
-        budget_params=plan_run(config, inventory).budget_params,
+        budget_params=plan_run(config, inventory, offline).budget_params,
     )
 
 
-def plan(config: RunConfig) -> Plan:
+def plan(config: RunConfig, engine: Engine | None = None) -> Plan:
     """What a run would do.
+
+    Args:
+        config: What to run.
+        engine: The database, where offline performance models are; None plans without one.
 
     Raises:
         ConfigError: It could not run.
+        OtherVersionError: Its offline model was learned by an incompatible version.
     """
-    return plan_run(config, inventory_of(config))
+    inventory = inventory_of(config)
+    if engine is None:
+        return plan_run(config, inventory)
+    offline = resolve_offline(engine, wanted_by(config), inventory.modules)
+    return plan_run(config, inventory, offline)
 
 
 def inventory_of(config: RunConfig) -> Inventory:

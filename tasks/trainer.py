@@ -34,6 +34,7 @@ from rankscope.storage.stream import Stream
 from rankscope.tasks.attempt import Training
 from rankscope.tasks.checkpoints import CHECKPOINTS
 from rankscope.tasks.logs import log_to_stderr
+from rankscope.tasks.offline import offline_of_run
 from rankscope.tasks.settings import WorkerSettings
 
 log = structlog.get_logger()
@@ -84,7 +85,13 @@ def train(
     stream = Stream(settings.live_url)
     sink = Sink(engine, run_id, attempt, run.inventory, lease_s=lease_s, stream=stream)
     folder = RunFolder(settings, run_id)
-    training = Training(run.config, sink, folder.inside(CHECKPOINTS), attempt=attempt)
+    training = Training(
+        run.config,
+        sink,
+        folder.inside(CHECKPOINTS),
+        attempt=attempt,
+        offline_for=offline_of_run(engine, run_id, run.config),
+    )
     training.end_on(signal.SIGTERM, signal.SIGINT, status="stopped")
     if run.origin == "queue":
         training.end_on(signal.SIGUSR1, status="queued")

@@ -1,14 +1,16 @@
 """``rankscope plan``: what a run would do, without training."""
 
 from rankscope.app.options import AsJson, ConfigPath, Overrides
+from rankscope.app.store import open_store
 from rankscope.app.terminal import count, out, print_json, print_table
 from rankscope.models.reading import load_config
+from rankscope.storage.settings import Settings
 from rankscope.tasks import client
 
 
 def plan(config: ConfigPath, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Show modules, budget in parameters, first ranks and memory; trains nothing."""
-    planned = client.plan(load_config(config, overrides))
+    planned = client.plan(load_config(config, overrides), open_store(Settings()))
     if as_json:
         print_json(planned.model_dump(mode="json"))
         return

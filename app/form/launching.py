@@ -37,7 +37,7 @@ def launch(
             f"launching needs the role operator, {person.name} is {person.role}; "
             "ask an administrator"
         )
-    filled = read_form(values)
+    filled = read_form(values, engine)
     if filled.config is None:
         return _refused("not launched: mend the marked fields first") | {
             "problems": filled.problems

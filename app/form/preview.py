@@ -14,7 +14,9 @@ from rankscope.models.config import BYTES_PER_PARAM, RunConfig
 from rankscope.models.inventory import Inventory
 from rankscope.models.reading import ConfigError, parse_config
 from rankscope.storage.durations import recorded_pace
+from rankscope.storage.errors import StorageError
 from rankscope.tasks import client
+from rankscope.tasks.client import Plan
 
 SEEDS_KEY = "num_seeds"
 """The one thing asked that is not part of a configuration: how many runs, by consecutive seeds."""
@@ -29,13 +31,16 @@ class Filled(NamedTuple):
     problems: Problems
 
 
-def read_form(values: Values) -> Filled:
-    """Validate all that stands in a form; every problem is found, not only the first."""
+def read_form(values: Values, engine: Engine | None = None) -> Filled:
+    """Validate all that stands in a form; every problem is found, not only the first.
+
+    Without the database, names of what was learned from past runs are taken as they are.
+    """
     problems: Problems = {}
     config = None
     try:
         config = parse_config(mapping_of(values))
-        client.plan(config)
+        _planned(engine, config)
     except ConfigError as error:
         problems |= problems_beside_fields(error, values)
     seeds = _seeds(values, config)
@@ -53,7 +58,7 @@ def preview(engine: Engine, filled: Filled) -> dict[str, Any]:
     inventory = client.inventory_of(config)
     return {
         "problems": {},
-        "plan": _plan(config, inventory),
+        "plan": _plan(_planned(engine, config), config, inventory),
         "yaml": yaml_of(config),
         "command": command_of(config, len(filled.seeds)),
         "seeds": filled.seeds,
@@ -87,8 +92,16 @@ def _seeds(values: Values, config: RunConfig | None) -> tuple[int, ...] | str:
     return tuple(range(first, first + number))
 
 
-def _plan(config: RunConfig, inventory: Inventory) -> dict[str, Any]:
-    plan = client.plan(config)
+def _planned(engine: Engine | None, config: RunConfig) -> Plan:
+    try:
+        return client.plan(config, engine)
+    except SQLAlchemyError:
+        return client.plan(config)  # the page says on top that the database does not answer
+    except StorageError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _plan(plan: Plan, config: RunConfig, inventory: Inventory) -> dict[str, Any]:
     ranks = [module.rank for module in plan.modules]
     # The scale of the run's own map, so that both show the same colour for the same rank.
     largest = max(min(config.lora.max_rank, m.d_in, m.d_out) for m in inventory.modules)

@@ -161,7 +161,8 @@ class _Handlers:
 
     def _look(self, values: Values) -> Answer:
         budget = {"unit": values["budget"], "others": budget_texts(values)}
-        return _mail(preview(self._site.engine, read_form(values)) | {"budget": budget})
+        engine = self._site.engine
+        return _mail(preview(engine, read_form(values, engine)) | {"budget": budget})
 
     def _values(self, shown: Sequence[Value | None]) -> dict[str, Value]:
         pairs = zip(self._components, shown, strict=True)
