@@ -98,6 +98,9 @@ class Sender:
             self._open()
         except ServerAway as error:
             log.warning("events wait: %s", error)
+        except RemoteError:
+            self._server.close()
+            raise
         self._thread.start()
 
     def offer(self, event: Event) -> None:
@@ -175,7 +178,9 @@ class Sender:
         """Do it as often as the server is away, until time is up."""
         retrying = Retrying(
             retry=retry_if_exception_type(ServerAway),
-            wait=wait_exponential_jitter(initial=_FIRST_RETRY_S, max=_LONGEST_RETRY_S, jitter=0.1),
+            wait=wait_exponential_jitter(
+                multiplier=_FIRST_RETRY_S, max=_LONGEST_RETRY_S, jitter=0.1
+            ),
             stop=self._is_over,
             sleep=self._pause,
             reraise=True,
