@@ -11,6 +11,9 @@ Part = Literal["vision", "projector", "language"]
 PARTS: tuple[Part, ...] = ("vision", "projector", "language")
 
 _MAX_NAMES_SHOWN = 8
+_VISION = frozenset({"vision_tower", "vision_model", "visual"})
+_PROJECTOR = frozenset({"projector", "multi_modal_projector", "mm_projector", "connector"})
+_LAYER = re.compile(r"(?:^|\.)(?:layers|blocks|h|encoder\.layer)\.(\d+)(?:\.|$)")
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -96,3 +99,18 @@ class Linears(BaseModel):
                 f"parts {sorted(parts)}, got {targets!r}; available there: {shown}{rest}"
             )
         return Inventory(modules=chosen, total_params=self.total_params)
+
+
+def place_of(name: str) -> tuple[Part, int | None]:
+    """Part and layer that a module's path tells; no layer outside a stack of layers.
+
+    The outermost telling component decides on the part.
+    """
+    found = _LAYER.search(name)
+    layer = int(found.group(1)) if found else None
+    for component in name.split("."):
+        if component in _VISION:
+            return "vision", layer
+        if component in _PROJECTOR:
+            return "projector", layer
+    return "language", layer

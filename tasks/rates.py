@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from rankscope.models.config import OptimizerSettings
-from rankscope.models.lora.inventory import place_of
+from rankscope.models.inventory import place_of
 
 _B = ".lora_B."
 """In the name of every B that peft trains."""

@@ -7,10 +7,9 @@ from peft.tuners.lora import LoraLayer
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from rankscope.models.inventory import AdaptableModule, Inventory
+from rankscope.models.inventory import AdaptableModule, Inventory, place_of
 from rankscope.models.lora.attach import LoraLayers
 from rankscope.models.lora.elastic import ElasticLora
-from rankscope.models.lora.inventory import place_of
 
 
 def adopt(model: nn.Module, *, seed: int) -> ElasticLora:

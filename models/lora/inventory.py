@@ -1,16 +1,11 @@
 """List the linear modules of a model that an adapter can sit on."""
 
-import re
 from collections.abc import Iterator
 
 from torch import nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
-from rankscope.models.inventory import AdaptableModule, Inventory, Linears, Part
-
-_VISION = frozenset({"vision_tower", "vision_model", "visual"})
-_PROJECTOR = frozenset({"projector", "multi_modal_projector", "mm_projector", "connector"})
-_LAYER = re.compile(r"(?:^|\.)(?:layers|blocks|h|encoder\.layer)\.(\d+)(?:\.|$)")
+from rankscope.models.inventory import AdaptableModule, Inventory, Linears, Part, place_of
 
 
 def find_modules(model: nn.Module, targets: str, parts: frozenset[Part]) -> Inventory:
@@ -29,21 +24,6 @@ def list_linears(model: nn.Module) -> Linears:
     """
     total_params = sum(p.numel() for p in model.parameters())
     return Linears(modules=tuple(_adaptable(model)), total_params=total_params)
-
-
-def place_of(name: str) -> tuple[Part, int | None]:
-    """Part and layer that a module's path tells; no layer outside a stack of layers.
-
-    The outermost telling component decides on the part.
-    """
-    found = _LAYER.search(name)
-    layer = int(found.group(1)) if found else None
-    for component in name.split("."):
-        if component in _VISION:
-            return "vision", layer
-        if component in _PROJECTOR:
-            return "projector", layer
-    return "language", layer
 
 
 def _adaptable(model: nn.Module) -> Iterator[AdaptableModule]:

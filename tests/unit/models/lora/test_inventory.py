@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from rankscope.models.inventory import PARTS
-from rankscope.models.lora.inventory import find_modules, place_of
+from rankscope.models.inventory import PARTS, place_of
+from rankscope.models.lora.inventory import find_modules
 
 EVERY_PART = frozenset(PARTS)
 
