@@ -5,8 +5,9 @@ Shape letters: C rank changes, M modules.
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,10 +89,23 @@ def recorded_architectures(engine: Engine) -> list[RecordedArchitecture]:
     return sorted(found.values(), key=lambda one: (-one.num_runs, one.key))
 
 
-def past_runs(
-    engine: Engine, architecture: RecordedArchitecture, without_families: Collection[str] = ()
-) -> Material:
-    """All runs that are done and adapt the architecture's modules, but for some families'."""
+def num_done(
+    engine: Engine,
+    architecture: RecordedArchitecture | None = None,
+    since: datetime | None = None,
+) -> int:
+    """How many runs are done: of an architecture, and since a moment, where one is given."""
+    statement = select(func.count()).select_from(Run).where(Run.status == "done")
+    if architecture is not None:
+        statement = statement.where(Run.inventory.in_(architecture.inventories))
+    if since is not None:
+        statement = statement.where(Run.ended_at > since)
+    with engine.connect() as connection:
+        return connection.execute(statement).scalar_one()
+
+
+def past_runs(engine: Engine, architecture: RecordedArchitecture) -> Material:
+    """All runs that are done and adapt the architecture's modules."""
     statement = (
         select(Run.id, Run.config, Run.num_steps, Run.budget_params)
         .where(Run.status == "done", Run.inventory.in_(architecture.inventories))
@@ -103,7 +117,7 @@ def past_runs(
     runs: list[PastRun] = []
     left_out: dict[str, str] = {}
     for row in rows:
-        found = _past_run(row, recorded[row.id], architecture.modules, without_families)
+        found = _past_run(row, recorded[row.id], architecture.modules)
         if isinstance(found, PastRun):
             runs.append(found)
         else:
@@ -115,7 +129,6 @@ def _past_run(
     row: Row[*tuple[Any, ...]],
     recorded: _Recorded,
     modules: Sequence[AdaptableModule],
-    without_families: Collection[str],
 ) -> PastRun | str:
     """The run as material, or why it is none."""
     if is_external(row.config):
@@ -124,8 +137,6 @@ def _past_run(
         config = RunConfig.model_validate(row.config)
     except ValidationError:
         return "of another version"
-    if config.data.family in without_families:
-        return f"of the family {config.data.family}, which is to be left out"
     unfit = _unfit(config.scheduler, recorded, row.num_steps)
     if unfit is not None or recorded.score is None:
         return unfit or "no loss on validation after its last step"

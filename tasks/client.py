@@ -22,6 +22,7 @@ from rankscope.storage.runs import (
 )
 from rankscope.storage.settings import Settings
 from rankscope.tasks.asking import QueueAway, request_export, resume, stop, wake
+from rankscope.tasks.learning import Learnt, keep_learned, learn_from_runs
 from rankscope.tasks.planning import Plan
 from rankscope.tasks.processes import TrainingProcess, command, environment
 from rankscope.tasks.submitting import MAX_SEEDS, add_run, inventory_of, plan, submit
@@ -30,12 +31,15 @@ __all__ = [
     "MAX_SEEDS",
     "Foreground",
     "JobFailed",
+    "Learnt",
     "Plan",
     "QueueAway",
     "add_run",
     "check_training_packages",
     "export",
     "inventory_of",
+    "keep_learned",
+    "learn_from_runs",
     "plan",
     "request_export",
     "resume",

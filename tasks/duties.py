@@ -25,6 +25,7 @@ from rankscope.storage.errors import StorageError
 from rankscope.storage.queue import Claim, adopt, claim_next, live_processes
 from rankscope.storage.settings import Settings
 from rankscope.tasks import machine
+from rankscope.tasks.learning import AutomaticLearning
 from rankscope.tasks.processes import TrainingProcess
 from rankscope.tasks.reaper import Reaper
 from rankscope.tasks.settings import WorkerSettings
@@ -34,6 +35,8 @@ log = structlog.get_logger()
 
 _MEASURE_S = 10.0
 """Between looks at the memory: asking an accelerator's driver starts a process."""
+_LEARN_S = 30.0
+"""Between looks for enough new runs to learn from."""
 _LAST_WORDS_S = 5.0
 """How long a worker that ends waits for threads of its own that should have ended."""
 
@@ -107,11 +110,13 @@ class Duties:
             return
         patience, device = self._patience, machine.device()
         beat = _Duty("heartbeat", partial(self._beat, engine, device), patience.beat_s)
+        learning = AutomaticLearning(engine, every_runs=patience.learn_every_runs)
         look = _Duty("claims", partial(self._claim, engine), patience.poll_s)
         others = (
             _Duty("memory", self._measure, _MEASURE_S),
             _Duty("reaper", Reaper(engine, every_s=patience.reap_s).reap, patience.reap_s),
             _Duty("adoption", partial(self._adopt, engine), patience.beat_s),
+            _Duty("learning", learning.look, _LEARN_S),
         )
         log.info("worker ready", worker=self._id, device=device, slots=self._num_slots)
         while not self._has_ended.is_set():

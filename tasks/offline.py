@@ -10,7 +10,6 @@ from rankscope.models.reading import ConfigError
 from rankscope.models.schedulers.contract import RankPlanner
 from rankscope.models.schedulers.offline.model import OfflineModel
 from rankscope.models.schedulers.offline.shipped import best_of, shipped_models
-from rankscope.storage import history
 from rankscope.storage.learned_models import get_model, list_models, newest_useful
 
 ANY, NONE = "auto", "none"
@@ -70,21 +69,6 @@ def wanted_by(config: RunConfig) -> str:
     """Which one a run's scheduler wants; those that are no planners want none."""
     planner = config.scheduler
     return planner.wanted_offline if isinstance(planner, RankPlanner) else NONE
-
-
-def offline_of_run(engine: Engine, run_id: str, config: RunConfig) -> OfflineFor:
-    """What a run's planner is handed; a run that has decided before keeps what it began with."""
-    wanted = wanted_by(config)
-
-    def find(inventory: Inventory) -> OfflineModel | None:
-        if wanted == NONE:
-            return None
-        decided = history.first_decision(engine, run_id)
-        if decided is not None:
-            return decided.view.offline
-        return resolve_offline(engine, wanted, inventory.modules)
-
-    return find
 
 
 def told(model: OfflineModel | None, wanted: str) -> str:

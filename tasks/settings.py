@@ -28,6 +28,12 @@ class WorkerSettings(EnvironmentSettings):
     poll_s: float = Field(1, gt=0, description="Between looks at the queue without a message.")
     beat_s: float = Field(1, gt=0, description="Between heartbeats.")
     reap_s: float = Field(1.5, gt=0, description="Between looks for expired leases.")
+    learn_every_runs: int = Field(
+        50,
+        ge=0,
+        description="A worker learns the offline performance model of an architecture again when "
+        "so many of its runs have ended since the last time; 0 never does.",
+    )
     stop_grace_s: float = Field(
         20, gt=0, description="A training process that ignores a stop for longer is ended."
     )

@@ -21,7 +21,10 @@ import transformers
 from sqlalchemy import Engine
 from typing_extensions import override
 
+from rankscope.models.config import RunConfig
 from rankscope.models.events import LIVE_STATUSES, LogLine, RunStatus, StatusChanged
+from rankscope.models.inventory import Inventory
+from rankscope.models.schedulers.offline.model import OfflineModel
 from rankscope.storage import history
 from rankscope.storage.artifacts import RunFolder
 from rankscope.storage.database import open_database
@@ -34,7 +37,7 @@ from rankscope.storage.stream import Stream
 from rankscope.tasks.attempt import Training
 from rankscope.tasks.checkpoints import CHECKPOINTS
 from rankscope.tasks.logs import log_to_stderr
-from rankscope.tasks.offline import offline_of_run
+from rankscope.tasks.offline import NONE, OfflineFor, resolve_offline, wanted_by
 from rankscope.tasks.settings import WorkerSettings
 
 log = structlog.get_logger()
@@ -121,6 +124,21 @@ def train(
     sink.close()
     log.info(status, reason=reason)
     return status
+
+
+def offline_of_run(engine: Engine, run_id: str, config: RunConfig) -> OfflineFor:
+    """What a run's planner is handed; a run that has decided before keeps what it began with."""
+    wanted = wanted_by(config)
+
+    def find(inventory: Inventory) -> OfflineModel | None:
+        if wanted == NONE:
+            return None
+        decided = history.first_decision(engine, run_id)
+        if decided is not None:
+            return decided.view.offline
+        return resolve_offline(engine, wanted, inventory.modules)
+
+    return find
 
 
 def _one_line(error: Exception) -> str:

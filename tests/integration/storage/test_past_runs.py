@@ -1,6 +1,7 @@
 """Recorded runs as they are handed to learning."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from sqlalchemy import Engine
 from rankscope.models.inventory import Inventory
 from rankscope.models.reading import parse_config
 from rankscope.models.schedulers.offline.past_runs import PastRun
-from rankscope.storage.past_runs import Material, past_runs, recorded_architectures
+from rankscope.storage.past_runs import Material, num_done, past_runs, recorded_architectures
 from rankscope.tasks.client import inventory_of
 from tests.helpers.learnable import NUM_STEPS, TASKS, config_of, record_done
 
@@ -36,11 +37,9 @@ def record(
     return record_done(engine, config, inventory(), ranks or [(0, every(1))], loss)
 
 
-def material(engine: Engine, **options: object) -> Material:
+def material(engine: Engine) -> Material:
     (architecture,) = recorded_architectures(engine)
-    without = options.get("without", ())
-    assert isinstance(without, tuple)
-    return past_runs(engine, architecture, without)
+    return past_runs(engine, architecture)
 
 
 def only(engine: Engine) -> PastRun:
@@ -80,12 +79,15 @@ def test_runs_compare_across_seeds_schedulers_and_names_but_not_other_settings(
     assert len({run.task for run in material(engine).runs}) == 2
 
 
-def test_a_family_can_be_left_out(engine: Engine) -> None:
+def test_runs_done_are_counted_by_architecture_and_time(engine: Engine) -> None:
+    assert num_done(engine) == 0
     record(engine)
-    other = record(engine, task=TASKS[0])
-    found = material(engine, without=("easy-vqa",))
-    assert [run.family for run in found.runs] == ["words"]
-    assert found.left_out == {other: "of the family easy-vqa, which is to be left out"}
+    between = datetime.now(UTC)
+    record(engine)
+    (architecture,) = recorded_architectures(engine)
+    assert num_done(engine) == num_done(engine, architecture) == 2
+    assert num_done(engine, architecture, since=between) == 1
+    assert num_done(engine, architecture, since=datetime.now(UTC)) == 0
 
 
 def test_what_says_nothing_about_ranks_is_left_out_with_its_reason(engine: Engine) -> None:
