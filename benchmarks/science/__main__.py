@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from types import FrameType
 
@@ -53,6 +54,9 @@ def main() -> int:
     except (ProtocolError, ConfigError) as error:
         print(error, file=sys.stderr)
         return 2
+    except (KeyboardInterrupt, BrokenProcessPool):
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
     if not given.json:
         print(table, end="\n\n")
     print(json.dumps(answer))

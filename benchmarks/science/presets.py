@@ -29,9 +29,12 @@ from benchmarks.science.runner import Runner
 from benchmarks.science.winners import WINNERS, Winners, read_winners, write_winners
 from rankscope.models.config import RunConfig
 from rankscope.models.reading import ConfigError
+from rankscope.models.schedulers.contract import RankPlanner
 from rankscope.storage.database import migrate, open_database
 from rankscope.storage.freezing import freeze_run
 from rankscope.storage.settings import Settings
+from rankscope.tasks.client import inventory_of
+from rankscope.tasks.offline import resolve_offline
 
 RESULTS = Path(__file__).parents[1] / "results"
 SIZE_PX = 48
@@ -107,6 +110,7 @@ def _tune(session: Session) -> Made:
     protocol, options = session.protocol, session.options
     cells = tuning.tuning_cells(protocol, session.tasks, session.arms)
     configs = {cell: protocol.config(cell, {}, tags=session.tags) for cell in cells}
+    _must_be_strangers(session, configs)
     runs = session.run(configs, "tune")
     records = [record_of(session.engine, cell, run) for cell, run in runs.items()]
     chosen = tuning.choose(protocol, records)
@@ -137,13 +141,13 @@ def _compare(session: Session) -> Made:
     ]
     is_control = {arm: protocol.arms[arm].control is not None for arm in session.arms}
     configs = {cell: _config(session, winners, cell) for cell in cells if not is_control[cell.arm]}
+    _must_be_strangers(session, configs)
     runs = session.run(configs, session.options.preset)
     controls = {cell: _control(session, runs, cell) for cell in cells if is_control[cell.arm]}
     if controls:
         runs |= session.run(controls, f"{session.options.preset}, controls")
     records = [record_of(session.engine, cell, runs[cell]) for cell in cells]
     _must_have_ended(records)
-    _must_be_strangers(protocol, records)
     pictures = {task: _pictures(configs, task, preset.part) for task in session.tasks}
     answer = {
         "preset": session.options.preset,
@@ -200,13 +204,20 @@ def _must_have_ended(records: Sequence[Record]) -> None:
         )
 
 
-def _must_be_strangers(protocol: Protocol, records: Sequence[Record]) -> None:
-    for record in records:
-        family = protocol.tasks[record.cell.task].family
-        if record.offline and family in record.offline.families:
+def _must_be_strangers(session: Session, configs: Mapping[Cell, RunConfig]) -> None:
+    """What is learned offline must not come from the family it is judged on."""
+    for cell, config in configs.items():
+        if not isinstance(config.scheduler, RankPlanner):
+            continue
+        modules = inventory_of(config).modules
+        wanted = config.scheduler.wanted_offline
+        model = resolve_offline(session.engine, wanted, modules)
+        family = session.protocol.tasks[cell.task].family
+        if model is not None and family in model.families:
             raise ProtocolError(
                 f"what is learned offline must not come from the family it is judged on, "
-                f"{record.offline.name} knows {family} ({record.cell}); learn without it"
+                f"{model.name} ({wanted}) knows {family} ({cell.arm} on {cell.task}); name one "
+                "that was learned without it, {family} in its name stands for the family"
             )
 
 

@@ -195,7 +195,7 @@ class Protocol(_Section):
         raw["training"]["steps"] += more_steps
         if cell.draw:
             raw["scheduler"]["draw"] = cell.draw
-        config = parse_config(raw)
+        config = parse_config(_filled(raw, task.family))
         if config.data.family != task.family:
             raise ProtocolError(
                 f"a task's family must be its data's, {cell.task} says {task.family}, its data "
@@ -239,6 +239,18 @@ def merged(*parts: Mapping[str, Any]) -> Raw:
             else:
                 whole[key] = value
     return whole
+
+
+def _filled(raw: Raw, family: str) -> Raw:
+    """``{family}`` in texts replaced: an offline model is named for the family it has not seen."""
+    return {
+        key: _filled(value, family)
+        if isinstance(value, dict)
+        else value.replace("{family}", family)
+        if isinstance(value, str)
+        else value
+        for key, value in raw.items()
+    }
 
 
 def _same_kind(new: Raw, old: Raw) -> bool:

@@ -122,7 +122,7 @@ def steering_s(engine: Engine, run_id: str) -> float:
 
 def _offline(engine: Engine, run_id: str) -> OfflineCost | None:
     for decided in history.decisions(engine, run_id):
-        model = getattr(decided.view, "offline", None)
+        model = decided.view.offline
         if model is not None:
             about = model.provenance
             return OfflineCost(model.name, model.families, about.num_runs, about.train_s)

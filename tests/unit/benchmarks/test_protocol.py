@@ -129,3 +129,12 @@ def test_keys_are_words() -> None:
     assert COMMITTED.key("uniform, layer-wise rates") == "layerwise_lr"
     keys = [COMMITTED.key(arm) for arm in COMMITTED.arms]
     assert len(set(keys)) == len(keys)
+
+
+def test_a_text_may_name_the_tasks_family() -> None:
+    arms = RAW["arms"] | {
+        "hydra": {"config": {"scheduler": {"kind": "hydra", "offline": "without-{family}"}}}
+    }
+    config = protocol(arms=arms).config(Cell("skills", "hydra", 1, 0, "test"), {})
+    assert isinstance(config.scheduler, Hydra)
+    assert config.scheduler.offline == "without-questions"
