@@ -65,12 +65,12 @@ class ExternalRuns:
 
     Args:
         engine: The database, which is the truth.
-        settings: Where the live tail is; without Redis the database is all there is.
+        settings: Where the live tail is; None where nobody watches.
     """
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    def __init__(self, engine: Engine, settings: Settings | None) -> None:
         self._engine = engine
-        self._stream = _stream(settings)
+        self._stream = _stream(settings) if settings else None
         self._stream_rests_until = 0.0
         self._index_of = lru_cache(maxsize=64)(self._read_index)
 

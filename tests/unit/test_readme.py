@@ -34,9 +34,9 @@ def test_the_scheduler_in_the_readme_halves_ranks() -> None:
 
 
 def test_the_readme_names_every_command_and_no_other() -> None:
-    named = set(re.findall(r"`(?:rankscope )?([a-z]+)(?: [A-Z\[][^`]*)?`", _commands_table()))
+    named = set(re.findall(r"`(?:rankscope )?([a-z-]+)(?: [A-Z\[][^`]*)?`", _commands_table()))
     registered = {
-        command.name or command.callback.__name__
+        command.name or command.callback.__name__.replace("_", "-")
         for command in build().registered_commands
         if command.callback is not None
     }
