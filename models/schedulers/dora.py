@@ -15,9 +15,9 @@ from rankscope.models.schedulers.leaving_out import kept_modules
 class Dora(BaseModel):
     """LoRA with a trained magnitude m per output, peft's own; the budget pays for m with rank.
 
-    Weight-decomposed LoRA. A, B and m together keep the budget, so its ranks are lower than uniform's: they are the uniform
-    ranks of what the magnitudes leave. A budget of rank 1 never pays for rank 1 and m on all
-    modules; as few as can be are then left without an adapter.
+    Weight-decomposed LoRA. A, B and m together keep the budget, so its ranks are lower than
+    uniform's: they are the uniform ranks of what the magnitudes leave. A budget of rank 1 never
+    pays for rank 1 and m on all modules; as few as can be are then left without an adapter.
 
     Source: Liu et al. 2024, arXiv 2402.09353, equation 5; peft ``use_dora``.
     """

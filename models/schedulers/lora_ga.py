@@ -41,7 +41,9 @@ class LoraGa(BaseModel):
         description="stable: by the outputs and gamma; weight_svd: as large as the weight; "
         "gd_scale: over the scale s; unit: as the gradient is.",
     )
-    stable_gamma: int = Field(16, ge=1, le=4096, title="Gamma", description="stable divides B by its root.")
+    stable_gamma: int = Field(
+        16, ge=1, le=4096, title="Gamma", description="stable divides B by its root."
+    )
 
     def ranks(self, modules: Sequence[ModuleState], budget: int) -> dict[str, int]:
         """Every module's rank: uniform, at most half of what its matrix has.
