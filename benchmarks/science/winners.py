@@ -59,7 +59,7 @@ class Winners(BaseModel):
             return winner.trial
         if untuned:
             trials = protocol.trials(arm)
-            return trials[len(trials) // 2]
+            return trials[(len(trials) - 1) // 2]
         raise ProtocolError(
             f"every arm must be tuned under the present protocol, {arm} on {task} is not; run: "
             f"python -m benchmarks.science --preset tune --arms '{protocol.tuned_arm(arm)}'"

@@ -3,39 +3,54 @@
 Shape letters: M modules.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 from pydantic import Field
 from typing_extensions import override
 
-from rankscope.models.inventory import IntArray
+from rankscope.models.inventory import FloatArray, IntArray
 from rankscope.models.schedulers.allocation import (
+    allocate,
     bounds_of,
     check_bounds,
     costs_of,
     in_order,
+    log_gains,
     multiple_of,
 )
 from rankscope.models.schedulers.contract import (
     Apply,
     Decision,
     Memory,
+    ModuleState,
     RankPlanner,
     Reason,
     View,
 )
+from rankscope.models.schedulers.performance.effects import design_of, effects_of
+
+EFFECT_SDS = {"level": 0.0, "part": 0.5, "layer": 0.6, "type": 0.6, "cell": 0.3}
+"""Of the drawn log utilities: at rank 1 about half of the modules change rank."""
 
 
 class RandomRanks(RankPlanner):
-    """Share the budget at random, uniformly on the simplex; single steps use up the rest.
+    """Share the budget at random; several draws with a run's seed differ in nothing but the ranks.
 
-    Several draws with the same run seed differ in nothing but the ranks.
+    ``modules``: uniformly on the simplex, single steps use up the rest. ``groups``: the exact
+    optimum for drawn utilities, in which parts, layers and types go together; such runs teach the
+    offline performance model more than as many of the other kind.
     """
 
     kind: Literal["random"] = "random"
     draw: int = Field(
         0, ge=0, lt=2**32, description="Number of the draw; another one, other ranks."
+    )
+    by: Literal["modules", "groups"] = Field(
+        "modules",
+        title="Drawn by",
+        description="Every module for itself, or parts, layers and types together.",
     )
 
     @override
@@ -44,10 +59,28 @@ class RandomRanks(RankPlanner):
         low_M, high_M = bounds_of(modules)
         rng = np.random.default_rng([view.seed, self.draw])
         multiple = multiple_of(modules)
-        ranks_M = _draw(costs_of(modules), view.budget, low_M, high_M, multiple, rng)
+        costs_M = costs_of(modules)
+        if self.by == "modules":
+            ranks_M = _draw(costs_M, view.budget, low_M, high_M, multiple, rng)
+        else:
+            ranks_M = allocate(
+                log_gains(_drawn_utilities(modules, rng), high_M),
+                costs_M,
+                view.budget,
+                min_ranks_M=low_M,
+                max_ranks_M=high_M,
+                multiple=multiple,
+            )
         ranks = {m.name: int(r) for m, r in zip(modules, ranks_M, strict=True)}
         reason = Reason(text=f"drawn at random (draw {self.draw}, seed {view.seed})")
         return Apply(ranks=ranks, reasons=dict.fromkeys(ranks, reason), reason=reason.text), memory
+
+
+def _drawn_utilities(modules: Sequence[ModuleState], rng: np.random.Generator) -> FloatArray:
+    """utilities_M around those of which uniform ranks are the optimum, in proportion to cost."""
+    effects_D = [EFFECT_SDS[effect.kind] * rng.standard_normal() for effect in effects_of(modules)]
+    utilities_M: FloatArray = costs_of(modules) * np.exp(design_of(modules) @ effects_D)
+    return utilities_M
 
 
 def _draw(
