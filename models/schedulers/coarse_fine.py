@@ -84,6 +84,26 @@ def coarse_fine(
     )
 
 
+def levelled(
+    modules: Sequence[ModuleState], utilities_M: FloatArray, *, coarse: bool, fine: bool
+) -> FloatArray:
+    """Utilities with a level switched off, for what is then in proportion to cost.
+
+    Without ``coarse`` every layer's sum is; without ``fine`` every module's within its layer is.
+    Ranks that are optimal for utilities in proportion to cost are uniform.
+    """
+    costs_M = costs_of(modules)
+    worth_M: FloatArray = utilities_M.astype(np.float64)
+    places = [(m.part, m.layer) for m in modules]
+    for layer in dict.fromkeys(places):
+        rows = np.array([place == layer for place in places])
+        if not fine:
+            worth_M[rows] = worth_M[rows].sum() * costs_M[rows] / costs_M[rows].sum()
+        if not coarse:
+            worth_M[rows] *= costs_M[rows].sum() / max(float(worth_M[rows].sum()), 1e-300)
+    return worth_M
+
+
 def moved_params(costs_M: IntArray, old_M: IntArray, new_M: IntArray) -> float:
     """Half of the parameters that differ: what left one place and came to another."""
     return float(costs_M @ np.abs(new_M - old_M)) / 2

@@ -4,10 +4,10 @@ Shape letters: M modules.
 """
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict
 from typing_extensions import override
 
 from rankscope.models.inventory import IntArray
@@ -17,9 +17,13 @@ from rankscope.models.schedulers.allocation import (
     is_feasible,
     multiple_of,
     ranks_of,
-    uniform_ranks,
 )
-from rankscope.models.schedulers.coarse_fine import coarse_fine, moved_params, step_towards
+from rankscope.models.schedulers.coarse_fine import (
+    coarse_fine,
+    levelled,
+    moved_params,
+    step_towards,
+)
 from rankscope.models.schedulers.contract import (
     Apply,
     Decision,
@@ -29,11 +33,17 @@ from rankscope.models.schedulers.contract import (
     Measure,
     Memory,
     ModuleState,
-    RankPlanner,
     Reason,
     View,
 )
 from rankscope.models.schedulers.hydra_memory import HydraMemory
+from rankscope.models.schedulers.hydra_settings import HydraSettings
+from rankscope.models.schedulers.hydra_start import (
+    is_taught,
+    prior_of,
+    taught_start,
+    untaught_start,
+)
 from rankscope.models.schedulers.knock_outs import (
     groups_of,
     is_flat,
@@ -41,9 +51,8 @@ from rankscope.models.schedulers.knock_outs import (
 )
 from rankscope.models.schedulers.learning import Learning
 from rankscope.models.schedulers.moves import Move, predicted, rank_weights, reasons_of, told
-from rankscope.models.schedulers.performance import PerformanceModelKind
 from rankscope.models.schedulers.performance.contract import PerformanceModel
-from rankscope.models.schedulers.performance.effects import EffectPrior, Prior
+from rankscope.models.schedulers.performance.effects import Prior
 from rankscope.models.schedulers.performance.layers import layer_uncertainty
 from rankscope.models.schedulers.places import is_early, language_depth
 from rankscope.models.schedulers.realised import (
@@ -57,24 +66,27 @@ MOVE_PORTIONS = (0.25, 0.5, 1.0)
 """Later candidates: portions of the way that ``max_move_fraction`` allows towards the optimum."""
 
 
-class Hydra(RankPlanner):
-    """Measure which layers and types matter, move rank there in place, later move when sure.
+class Hydra(HydraSettings):
+    """Begin with what past runs taught, measure which groups matter, move rank when sure.
 
-    Step 0: uniform ranks, the early half of the language model at a damped learning rate for the
-    whole run. First event: every layer and every module type is knocked out in turn; the posterior
-    of the performance model decides coarse layer budgets and the fine split within layers, and
-    everything may move. Later events: a few groups are measured again, and a limited move is made
-    when its predicted gain is sure; else ranks are kept. After the last event ranks are frozen.
+    Step 0: where past runs taught something of measured use (``offline``), the best ranks by them;
+    else uniform ranks, or the static rule that was best in past runs. Events follow until half of
+    the run. Without a teacher the first one knocks out every part, layer and module type in turn,
+    and everything may move; all others measure the few groups that say most about the best move,
+    and make a limited one when its predicted gain is sure. The performance model turns all that
+    is known into coarse layer budgets and the fine split within layers.
 
-    Cost, in forward passes over ``probe_items``: 1 + layers + types at the first event and 1 +
-    ``refresh_groups`` at each later one. On the embedded model (6 layers, 7 types) with the
-    defaults: 14 + 4 * 5 = 34 passes over 32 items.
+    ``coarse``, ``fine`` and ``dynamic`` switch its three levels off: equal layer budgets, equal
+    ranks within a layer, ranks allocated once.
+
+    Cost, in forward passes over ``probe_items``: 1 + parts + layers + types at a first event that
+    nobody taught for, 1 + ``refresh_groups`` at every other. On the embedded model's language and
+    vision linears with the defaults: 4 * 5 = 20 passes over 32 items after past runs, 40 without.
 
     The method section of HyDRA could not be read (ALGORITHMS.md 1.1). Its abstract gives coarse
     and fine ranks, changes during fine-tuning, a lightweight performance model and no more
-    parameters than fixed ranks; all else is ours. The start, the first event and the product of
-    layer and type shares are KN of RANK_SPIKE_2.md section 6; correction for damping and pull
-    towards MLP ranks follow its section 8; later events and the model's uncertainty are new here.
+    parameters than fixed ranks; all else is ours. KN of RANK_SPIKE_2.md section 6 is what the
+    first event without a teacher grew from; what was tried and did not pay is in docs/results.md.
 
     Source: Xi, Bing & Yahyapour 2025, arXiv 2512.20674.
     """
@@ -82,87 +94,6 @@ class Hydra(RankPlanner):
     model_config = ConfigDict(title="HyDRA")
 
     kind: Literal["hydra"] = "hydra"
-    early_lr_factor: float = Field(
-        0.3,
-        gt=0,
-        le=1,
-        description="Learning-rate factor in the first half of the language model's layers.",
-    )
-    first_event_fraction: float = Field(
-        0.1, gt=0, lt=1, description="Share of the steps before the first re-allocation."
-    )
-    event_interval_fraction: float = Field(
-        0.1, gt=0, lt=1, description="Share of the steps between later decisions."
-    )
-    freeze_fraction: float = Field(
-        0.5, gt=0, lt=1, description="Share of the steps after which ranks are frozen."
-    )
-    probe_items: int = Field(32, ge=2, le=65536, description="Probe items per forward pass.")
-    refresh_groups: int = Field(
-        4, ge=1, le=1000, description="Groups measured again at each later decision."
-    )
-    max_move_fraction: float = Field(
-        0.1, gt=0, le=1, description="Share of the budget a later decision may move."
-    )
-    min_gain_fraction: float = Field(
-        0.02, ge=0, le=1, description="Least predicted gain of a later move, of what adapters gain."
-    )
-    caution_sds: float = Field(
-        1.0, ge=0, le=10, description="Standard deviations taken off a later move's predicted gain."
-    )
-    coarse_floor: float = Field(
-        0.0, ge=0, le=1, description="Smallest layer budget, in equal shares."
-    )
-    coarse_cap: float = Field(
-        4.0, ge=1, le=100, description="Largest layer budget, in equal shares."
-    )
-    layer_pull: float = Field(
-        0.25,
-        ge=0,
-        le=1,
-        description="Pull of a wholly unsure layer's budget towards its equal share.",
-    )
-    layer_prior_sd: float = Field(
-        1.5, gt=0, le=10, description="How far layers may differ unmeasured (natural-log units)."
-    )
-    type_prior_sd: float = Field(
-        1.0, gt=0, le=10, description="How far types may differ unmeasured (natural-log units)."
-    )
-    mlp_prior_ratio: float = Field(
-        3.0, gt=0, le=100, description="Utility of an MLP module over another's, unmeasured."
-    )
-    depth_prior_ratio: float = Field(
-        1.0, gt=0, le=100, description="Utility in the last language layer over the first's."
-    )
-    damping_exponent: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="A damped module's knock-out is divided by early_lr_factor to this power.",
-    )
-    knock_out_log_sd: float = Field(
-        0.3, gt=0, le=10, description="What a knock-out's logarithm errs by beyond item noise."
-    )
-    performance_model: PerformanceModelKind = Field(
-        "bayesian_linear", description="What learns how much each module's rank is worth."
-    )
-    offline: str = Field(
-        "auto",
-        min_length=1,
-        max_length=100,
-        title="Learned from past runs",
-        description="The offline performance model to begin with: auto (the newest useful one of "
-        "this architecture), none, or a model's name.",
-    )
-
-    @model_validator(mode="after")
-    def _events_come_before_the_freeze(self) -> Self:
-        if self.first_event_fraction > self.freeze_fraction:
-            raise ValueError(
-                f"first_event_fraction must not exceed freeze_fraction={self.freeze_fraction}, "
-                f"got {self.first_event_fraction}; lower it"
-            )
-        return self
 
     @property
     @override
@@ -177,8 +108,8 @@ class Hydra(RankPlanner):
     @override
     def decision_steps(self, num_steps: int) -> tuple[int, ...]:
         window = self.freeze_fraction - self.first_event_fraction
-        # The small number keeps 0.5 = 0.1 + 4 * 0.1 an event in spite of binary fractions.
-        num_later = int(window / self.event_interval_fraction + 1e-9)
+        # The small number keeps 0.5 = 0.2 + 3 * 0.1 an event in spite of binary fractions.
+        num_later = int(window / self.event_interval_fraction + 1e-9) if self.dynamic else 0
         fractions = [
             self.first_event_fraction + i * self.event_interval_fraction
             for i in range(num_later + 1)
@@ -187,59 +118,70 @@ class Hydra(RankPlanner):
 
     @override
     def plan(self, view: View, memory: Memory) -> tuple[Decision, Memory]:
-        modules = in_order(view.modules)
+        view = view.model_copy(update={"modules": in_order(view.modules)})
         if view.step == 0:
-            return self._start(modules, view.budget), memory
+            return self._start(view), memory
+        if is_taught(view) and not self.dynamic:
+            return Keep(reason="ranks stay as past runs taught them: dynamic is off"), memory
         remembered = HydraMemory.model_validate(memory)
         results = [r for r in view.measurements if isinstance(r, KnockOutResult)]
         if not results:
-            return self._question(modules, view.budget, remembered), memory
+            return self._question(view, remembered), memory
         problem = not_usable(results[0])
         if problem is not None:
             return Keep(reason=f"measurement not usable: {problem}"), memory
-        decision, remembered = self._answer(view, modules, remembered, results[0])
+        decision, remembered = self._answer(view, remembered, results[0])
         return decision, remembered.model_dump(mode="json")
 
-    def _start(self, modules: Sequence[ModuleState], budget: int) -> Apply:
-        ranks = uniform_ranks(modules, budget)
-        text = "uniform until something is measured"
+    def _start(self, view: View) -> Apply:
+        if is_taught(view):
+            assert view.offline is not None
+            ranks_M = self._optimum(view, self._learning(view).unmeasured())
+            start = taught_start(view, ranks_M)
+        else:
+            start = untaught_start(view)
+        reason = start.reason
+        if self.early_lr_factor != 1.0:
+            reason += f"; early layers at {self.early_lr_factor} of the learning rate"
         return Apply(
-            ranks=ranks,
-            reasons=dict.fromkeys(ranks, Reason(text=text)),
-            lr_factors=self._lr_factors(modules),
-            reason=f"{text}; early layers at {self.early_lr_factor} of the learning rate",
+            ranks=start.ranks,
+            reasons=dict.fromkeys(start.ranks, Reason(text=start.reason)),
+            lr_factors=self._lr_factors(view.modules),
+            reason=reason,
         )
 
     def _lr_factors(self, modules: Sequence[ModuleState]) -> dict[str, float]:
         depth = language_depth(modules)
         return {m.name: self.early_lr_factor if is_early(m, depth) else 1.0 for m in modules}
 
-    def _prior(self) -> Prior:
-        return Prior(
-            self.layer_prior_sd, self.type_prior_sd, self.mlp_prior_ratio, self.depth_prior_ratio
-        )
-
-    def _learning(self, modules: Sequence[ModuleState]) -> Learning:
+    def _learning(self, view: View) -> Learning:
         visibility = {
             name: factor**self.damping_exponent
-            for name, factor in self._lr_factors(modules).items()
+            for name, factor in self._lr_factors(view.modules).items()
         }
-        prior = EffectPrior.believed(modules, self._prior())
-        return Learning(modules, self.performance_model, prior, visibility, self.knock_out_log_sd)
+        by_hand = Prior(
+            self.layer_prior_sd,
+            self.type_prior_sd,
+            self.mlp_prior_ratio,
+            self.depth_prior_ratio,
+            self.part_prior_sd,
+        )
+        prior = prior_of(view, by_hand)
+        return Learning(
+            view.modules, self.performance_model, prior, visibility, self.knock_out_log_sd
+        )
 
-    def _question(
-        self, modules: Sequence[ModuleState], budget: int, remembered: HydraMemory
-    ) -> Decision:
-        """Every group at the first event; later those that say most about the best move."""
-        groups = groups_of(modules)
+    def _question(self, view: View, remembered: HydraMemory) -> Decision:
+        """All groups where nothing is known; else those that say most about the best move."""
+        groups = groups_of(view.modules)
         if not groups:
             return Keep(reason="no module has a rank that could be knocked out")
         asked = tuple(groups)
-        if remembered.model is not None:
-            learning = self._learning(modules)
+        if remembered.model is not None or is_taught(view):
+            learning = self._learning(view)
             model = learning.recall(remembered)
-            ranks_M = ranks_of(modules)
-            direction_M = rank_weights(ranks_M, self._optimum(modules, budget, model))
+            ranks_M = ranks_of(view.modules)
+            direction_M = rank_weights(ranks_M, self._optimum(view, model))
             if not direction_M.any():
                 direction_M = np.log1p(ranks_M)
             asked = learning.most_telling(model, direction_M, self.refresh_groups)
@@ -247,50 +189,49 @@ class Hydra(RankPlanner):
         return Measure(requests=(KnockOut(groups=members, num_items=self.probe_items),))
 
     def _answer(
-        self,
-        view: View,
-        modules: Sequence[ModuleState],
-        remembered: HydraMemory,
-        result: KnockOutResult,
+        self, view: View, remembered: HydraMemory, result: KnockOutResult
     ) -> tuple[Decision, HydraMemory]:
         """Learn from the measurement, then move or keep."""
-        first = remembered.model is None
-        realised = realised_effect(view, modules, remembered.last, result)
+        is_free = remembered.model is None and not is_taught(view)
+        realised = realised_effect(view, view.modules, remembered.last, result)
         last = event_of(view, result)
-        if first and is_flat(result):
+        if remembered.model is None and is_flat(result):
             text = "knock-outs are flat: no group's rise is clear of its noise"
             return Keep(reason=text), remembered.model_copy(update={"last": last})
         rises = remembered.rises | result.rise
-        model = self._learning(modules).learn(remembered, result, rises, realised)
-        decision = self._decision(view, modules, model, realised, first=first)
+        model = self._learning(view).learn(remembered, result, rises, realised)
+        decision = self._decision(view, model, realised, is_free=is_free)
         if isinstance(decision, Apply):
-            last = last.model_copy(update={"ranks_before": {m.name: m.rank for m in modules}})
+            ranks = {m.name: m.rank for m in view.modules}
+            last = last.model_copy(update={"ranks_before": ranks})
         return decision, HydraMemory(model=model.state(), rises=rises, last=last)
 
-    def _optimum(
-        self, modules: Sequence[ModuleState], budget: int, model: PerformanceModel
-    ) -> IntArray:
-        unsure = layer_uncertainty(model, self._learning(modules).unmeasured())
-        pull = {layer: self.layer_pull * share for layer, share in unsure.items()}
+    def _optimum(self, view: View, model: PerformanceModel) -> IntArray:
+        modules = view.modules
+        unsure = layer_uncertainty(model, self._learning(view).unmeasured())
+        pull = {
+            layer: self.layer_pull * share if self.coarse else 1.0
+            for layer, share in unsure.items()
+        }
         bounds = (self.coarse_floor, self.coarse_cap)
-        return coarse_fine(modules, model.utilities, budget, pull, bounds)
+        utilities_M = levelled(modules, model.utilities, coarse=self.coarse, fine=self.fine)
+        return coarse_fine(modules, utilities_M, view.budget, pull, bounds)
 
-    def _candidates(
-        self, modules: Sequence[ModuleState], budget: int, model: PerformanceModel, *, free: bool
-    ) -> list[Move]:
+    def _candidates(self, view: View, model: PerformanceModel, *, is_free: bool) -> list[Move]:
         """The optimum where moves are free, else steps towards it; only what changes a rank."""
+        modules = view.modules
         ranks_M, costs_M = ranks_of(modules), costs_of(modules)
-        target_M = self._optimum(modules, budget, model)
-        limit = min(moved_params(costs_M, ranks_M, target_M), self.max_move_fraction * budget)
+        target_M = self._optimum(view, model)
+        limit = min(moved_params(costs_M, ranks_M, target_M), self.max_move_fraction * view.budget)
         goals = [target_M]
-        if not free:
+        if not is_free:
             goals = [
                 step_towards(
                     ranks_M,
                     target_M,
                     utilities_M=model.utilities,
                     costs_M=costs_M,
-                    budget=budget,
+                    budget=view.budget,
                     limit_params=portion * limit,
                     multiple=multiple_of(modules),
                 )
@@ -299,23 +240,18 @@ class Hydra(RankPlanner):
         return [predicted(model, ranks_M, goal_M) for goal_M in goals if np.any(goal_M != ranks_M)]
 
     def _decision(
-        self,
-        view: View,
-        modules: Sequence[ModuleState],
-        model: PerformanceModel,
-        realised: Realised | None,
-        *,
-        first: bool,
+        self, view: View, model: PerformanceModel, realised: Realised | None, *, is_free: bool
     ) -> Apply | Keep:
+        modules = view.modules
         must_move = not is_feasible(modules, view.budget)
-        candidates = self._candidates(modules, view.budget, model, free=first or must_move)
+        candidates = self._candidates(view, model, is_free=is_free or must_move)
         realised_gain = None if realised is None else realised.beyond_training
         if not candidates:
             text = f"no allowed step improves on the present ranks{told_effect(realised)}"
             return Keep(reason=text, realised_gain=realised_gain)
         best = max(candidates, key=lambda m: m.gain.mean - self.caution_sds * m.gain.sd)
         threshold = 0.0
-        if not first:
+        if not is_free:
             total = model.predict(np.log1p(ranks_of(modules)))
             threshold = self.min_gain_fraction * total.mean + self.caution_sds * best.gain.sd
         text = f"{told(modules, best, model)}; predicted {best.gain.mean:.4f} nats"

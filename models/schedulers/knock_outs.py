@@ -24,29 +24,39 @@ SURE_SES = 2.0
 """A rise above this many standard errors (about 95 %) is a signal."""
 
 
-class Group(NamedTuple):
-    """Modules switched off together: a layer, or a type throughout one part."""
+GroupKind = Literal["part", "layer", "type"]
 
-    kind: Literal["layer", "type"]
+
+class Group(NamedTuple):
+    """Modules switched off together: a part, a layer, or a type throughout one part."""
+
+    kind: GroupKind
     modules: tuple[str, ...]
 
 
 def groups_of(modules: Sequence[ModuleState]) -> dict[str, Group]:
-    """Every layer and every type of every part, leaving out modules of rank 0 and empty groups.
+    """Every part, layer and type, leaving out modules of rank 0 and empty groups.
 
     A module of rank 0 cannot be switched off. A part's only type is left out too: its layers
-    already say all about it.
+    already say all about it; and so is the only part.
     """
+    parts: dict[str, list[str]] = {}
     layers: dict[str, list[str]] = {}
     types: dict[str, list[str]] = {}
+    several = len({m.part for m in modules}) > 1
     for module in modules:
         same_part = {m.type for m in modules if m.part == module.part}
         if module.rank > 0:
+            if several:
+                parts.setdefault(f"part {module.part}", []).append(module.name)
             layers.setdefault(f"layer {module.part}.{module.layer}", []).append(module.name)
             if len(same_part) > 1:
                 types.setdefault(f"type {module.part}.{module.type}", []).append(module.name)
-    return {name: Group("layer", tuple(names)) for name, names in layers.items()} | {
-        name: Group("type", tuple(names)) for name, names in types.items()
+    found: dict[GroupKind, dict[str, list[str]]] = {"part": parts, "layer": layers, "type": types}
+    return {
+        name: Group(kind, tuple(names))
+        for kind, groups in found.items()
+        for name, names in groups.items()
     }
 
 
@@ -105,7 +115,7 @@ def observations_of(
             for name, rise in known_rises.items()
             if name.startswith(f"{kind} ")
         )
-        for kind in ("layer", "type")
+        for kind in ("part", "layer", "type")
     }
     observations = []
     for name, group in groups.items():

@@ -63,7 +63,7 @@ class Static(RankPlanner):
 
     @override
     def check(self, view: View) -> None:
-        if not self._selected(view.modules):
+        if not self.selected(view.modules):
             known = ", ".join(sorted({m.type for m in view.modules}))
             raise ValueError(
                 f"the static scheduler must select at least one module, {self._name} selects none "
@@ -74,7 +74,7 @@ class Static(RankPlanner):
     def plan(self, view: View, memory: Memory) -> tuple[Decision, Memory]:
         self.check(view)
         modules = in_order(view.modules)
-        selected = self._selected(modules)
+        selected = self.selected(modules)
         least = [
             m.model_copy(update={"max_rank": m.min_rank}) if m.name not in selected else m
             for m in modules
@@ -91,7 +91,8 @@ class Static(RankPlanner):
     def _name(self) -> str:
         return f"pattern {self.pattern!r}" if self.where == "pattern" else self.where
 
-    def _selected(self, modules: Sequence[ModuleState]) -> frozenset[str]:
+    def selected(self, modules: Sequence[ModuleState]) -> frozenset[str]:
+        """Names of the modules that share the budget."""
         depth = language_depth(modules)
         rules: dict[Where, Callable[[ModuleState], bool]] = {
             "mlp": is_mlp,

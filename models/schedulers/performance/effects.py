@@ -69,6 +69,8 @@ class EffectPrior:
         effects = effects_of(modules)
         depth = language_depth(modules)
         mlp_types = {(m.part, m.type) for m in modules if is_mlp(m)}
+        # Utility in proportion to cost: of all else equal the best ranks are then uniform ones.
+        log_cost_M = np.log([m.cost for m in modules])
         mean_D = np.zeros(len(effects))
         for column, effect in enumerate(effects):
             if effect.kind == "layer":
@@ -83,7 +85,11 @@ class EffectPrior:
             "cell": INTERACTION_SD,
         }
         variance_D = np.array([sds[effect.kind] ** 2 for effect in effects])
-        return cls(tuple(modules), design_of(modules), mean_D, np.diag(variance_D))
+        design_MD = design_of(modules)
+        cells = [column for column, effect in enumerate(effects) if effect.kind == "cell"]
+        # Utility in proportion to cost: of all else equal the best ranks are then uniform ones.
+        mean_D[cells] = design_MD[:, cells].T @ (log_cost_M - log_cost_M.max())
+        return cls(tuple(modules), design_MD, mean_D, np.diag(variance_D))
 
     @property
     def log_utilities(self) -> FloatArray:

@@ -3,7 +3,9 @@
 from typing import Any
 
 from rankscope.app.settings_shown import settings_shown
-from rankscope.models.config import RunConfig
+from rankscope.models.config import ParamsBudget, RunConfig
+from rankscope.models.external import ExternalData, ExternalRun, ExternalTraining
+from rankscope.models.schedulers.adalora import AdaLora
 
 
 def changed(config: dict[str, Any]) -> set[str]:
@@ -40,3 +42,28 @@ def test_a_config_of_another_version_is_shown_as_it_is() -> None:
         ("data.kind", "moon", False),
         ("tide", 3, False),
     ]
+
+
+def test_of_a_run_that_others_train_only_what_is_known_of_it_is_shown() -> None:
+    described = ExternalRun(
+        name="mine",
+        data=ExternalData(task="maps"),
+        budget=ParamsBudget(value=48),
+        scheduler=AdaLora(beta1=0.5),
+        training=ExternalTraining(steps=40),
+    )
+    rows = settings_shown(described.model_dump(mode="json"))
+    assert {row["key"]: row["value"] for row in rows if not row["is_default"]} == {
+        "name": "mine",
+        "data.task": "maps",
+        "budget.value": 48,
+        "scheduler.kind": "adalora",
+        "scheduler.beta1": 0.5,
+        "training.steps": 40,
+    }
+    assert "training.lr" in {row["key"] for row in rows}
+
+
+def test_of_a_run_that_others_train_by_another_version_all_is_shown() -> None:
+    rows = settings_shown({"kind": "external", "tide": 3})
+    assert [(row["key"], row["is_default"]) for row in rows] == [("kind", False), ("tide", False)]
