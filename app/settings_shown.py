@@ -5,6 +5,7 @@ from typing import Any, TypedDict
 from pydantic import ValidationError
 
 from rankscope.models.config import RunConfig
+from rankscope.models.external import ExternalRun, is_external
 
 _CHOICES = ("kind", "unit")
 """Keys that choose which settings a part has; their own default is that of the whole config."""
@@ -27,9 +28,9 @@ def settings_shown(config: dict[str, Any]) -> list[SettingRow]:
     compared with that scheduler's defaults.
 
     Args:
-        config: JSON of a ``RunConfig``, of this version or another.
+        config: JSON of a ``RunConfig`` or an ``ExternalRun``, of this version or another.
     """
-    defaults = _defaults(config)
+    defaults = _external_defaults(config) if is_external(config) else _defaults(config)
     return [
         SettingRow(
             key=key,
@@ -55,6 +56,21 @@ def _defaults(config: dict[str, Any]) -> dict[str, object]:
     known = of_kinds | choices
     # a data set has no default: what was chosen is always worth showing
     return {key: value for key, value in known.items() if key not in {"data.kind", "data.task"}}
+
+
+def _external_defaults(config: dict[str, Any]) -> dict[str, object]:
+    """Of what a run of somebody's own script says; nobody has a default for the rest."""
+    required = {
+        "budget": config.get("budget"),
+        "scheduler": {"kind": config.get("scheduler", {}).get("kind")},
+        "training": {"steps": config.get("training", {}).get("steps")},
+    }
+    try:
+        defaults = _flat(ExternalRun.model_validate(required).model_dump(mode="json"))
+    except ValidationError:
+        return {}
+    chosen = {"budget.value", "scheduler.kind", "training.steps"}
+    return {key: value for key, value in defaults.items() if key not in chosen}
 
 
 def _valid(given: dict[str, Any]) -> dict[str, object]:

@@ -17,8 +17,11 @@ def print_summary(summary: RunSummary) -> None:
             ["budget", f"{count(summary.budget_params)} adapter parameters"],
             ["live at most", count(summary.max_live_params)],
             ["at the end", count(summary.final_params)],
-            ["decisions", f"{summary.decisions}, {summary.rank_events} of them moved ranks"],
-            ["moved", f"{count(summary.params_moved)} parameters"],
+            ["decisions", count(summary.decisions)],
+            [
+                "ranks moved",
+                f"{count(summary.rank_events)} x, {count(summary.params_moved)} parameters in all",
+            ],
             [
                 "time",
                 f"{summary.wall_s or 0:,.1f} s, {summary.measurement_s:,.1f} s of it measuring",

@@ -59,7 +59,7 @@ def _described(checkpoint: AdaLoraCheckpoint, name: str) -> ExternalRun:
         name=name,
         tags=("imported",),
         model=ExternalModel(name=(settings.base_model_name_or_path or "")[:_LONGEST]),
-        data=ExternalData(task="unknown"),
+        data=ExternalData(task="unknown data"),
         # AdaLoRA's own budget counts ranks
         budget=ParamsBudget(value=settings.target_r * checkpoint.inventory.params_per_rank),
         scheduler=settings.scheduler() or ExternalScheduler(name="AdaLoRA"),

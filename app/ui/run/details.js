@@ -24,7 +24,7 @@ export class Details {
     const text = [evaluations.length, artifacts.length, checkpoints.at(-1)?.id, history.run.status].join();
     if (text === this.shown) return;
     this.shown = text;
-    replace(this.scores, scores(evaluations));
+    replace(this.scores, scores(history));
     replace(this.files, files(history));
   }
 
@@ -43,13 +43,13 @@ function part(title, content) {
   return h('div', { class: 'run-part' }, h('h2', null, title), content);
 }
 
-function scores(evaluations) {
+function scores({ run, evaluations }) {
   const shown = ['before', 'question_only', 'after', 'shuffled_images'].flatMap((when) => (
     evaluations.findLast((form) => form.part === 'test' && form.when === when) ?? []
   ));
   const validation = evaluations.findLast((form) => form.part === 'validation');
   if (validation) shown.push({ ...validation, when: 'during' });
-  if (!shown.length) return h('p', { class: 'muted' }, 'Not scored yet.');
+  if (!shown.length) return h('p', { class: 'muted' }, run.ended_at ? 'Nothing was scored.' : 'Not scored yet.');
   return h('table', { class: 'table table-dense' },
     h('thead', null, h('tr', null, h('th', { scope: 'col' }, 'Part'), h('th', { scope: 'col' }, ''),
       h('th', { scope: 'col', class: 'num', title: '95 % Wilson interval over items' }, 'Accuracy [95 %]'), h('th', { scope: 'col', class: 'num' }, 'Items'))),
@@ -65,7 +65,7 @@ function files({ run, artifacts }) {
     )),
     run.attempt > 1 && [h('dt', null, 'Attempt'), h('dd', null, String(run.attempt))],
     run.worker_id && [h('dt', null, 'Worker'), h('dd', null, run.worker_id)]);
-  if (!artifacts.length) return [h('p', { class: 'muted' }, 'No checkpoint yet.'), times];
+  if (!artifacts.length) return [h('p', { class: 'muted' }, run.ended_at ? 'No files.' : 'No checkpoint yet.'), times];
   return [
     h('table', { class: 'table table-dense' },
       h('thead', null, h('tr', null, h('th', { scope: 'col' }, 'Kind'), h('th', { scope: 'col', class: 'num' }, 'Step'), h('th', { scope: 'col', class: 'num' }, 'Size'), h('th', { scope: 'col' }, 'Path'))),

@@ -78,7 +78,7 @@ export class Header {
       replace(this.status, statusChip(status, run.status_reason));
     }
     const parts = [
-      h('code', { title: 'Id of the run' }, run.id), run.scheduler, dataName(run), run.model, `seed ${run.seed}`,
+      h('code', { title: 'Id of the run' }, run.id), run.scheduler, dataName(run), modelName(run), `seed ${run.seed}`,
       run.owner && `by ${run.owner}`, ...run.tags.map((tag) => `#${tag}`),
     ];
     if (this.meta.childElementCount === 0) replace(this.meta, parts.filter(Boolean).map((part) => h('span', null, part)));
@@ -164,7 +164,12 @@ function times(number) {
 
 function dataName(run) {
   const task = run.config?.data?.task;
+  if (run.data === 'external') return task || run.data; // in its author's words
   return task ? `${run.data}/${task}` : run.data;
+}
+
+function modelName(run) {
+  return run.model === 'external' ? run.config?.model?.name : run.model;
 }
 
 /** Label, value, explanation; what matters most comes first. */
