@@ -12,6 +12,7 @@ from rankscope.app.form.fields import keys_in, run_form
 from rankscope.app.form.values import mapping_of, values_of
 from rankscope.models.config import Budget, LayerRates, RunConfig
 from rankscope.models.data import AnyDataset
+from rankscope.models.data.scenes_tasks import TASKS
 from rankscope.models.presets import Preset, presets
 from rankscope.models.reading import ConfigError, parse_config
 from rankscope.models.schedulers import AnyScheduler
@@ -30,7 +31,7 @@ def configs() -> st.SearchStrategy[RunConfig]:
     data = st.fixed_dictionaries(
         {
             "kind": st.just("scenes"),
-            "task": st.sampled_from(["answers", "hues", "skills"]),
+            "task": st.sampled_from(sorted(TASKS)),
             "seed": st.integers(0, 2**32 - 1),
         }
     )
