@@ -1,9 +1,12 @@
 """Who wins at equal budget: ``python -m benchmarks.science --preset tune|quick|standard|...``.
 
 Every run is a run of the product, recorded in a database of its own under ``--home``; what is done
-is not run again. Progress goes to stderr, a Markdown table to stdout, whose last line is one JSON
-object. The same as JSON with every run lies in ``--home``; ``--save`` puts it where docs/results.md
-is made from. ``render`` writes the generated sections of docs/results.md.
+is not run again. Progress goes to stderr, Markdown tables to stdout, whose last line is one JSON
+object. The same as JSON with every run lies in ``--home``; ``--save`` keeps it under
+benchmarks/results too.
+
+``python -m benchmarks.science render`` trains nothing: it writes the generated sections of
+docs/results.md and their figures from benchmarks/results.
 """
 
 import argparse
@@ -17,6 +20,7 @@ from types import FrameType
 
 from benchmarks.science.presets import Options, run_preset
 from benchmarks.science.protocol import ProtocolError, read_protocol
+from benchmarks.science.rendering import render
 from rankscope.models.reading import ConfigError
 
 
@@ -27,6 +31,9 @@ def main() -> int:
         prog="python -m benchmarks.science",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "what", nargs="?", choices=["run", "render"], default="run", help="default: run a preset"
     )
     parser.add_argument("--preset", choices=list(protocol.presets), default="standard")
     parser.add_argument(
@@ -39,6 +46,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print the JSON object alone")
     parser.add_argument("--save", action="store_true", help="keep the result under benchmarks/")
     given = parser.parse_args()
+    if given.what == "render":
+        return _render()
     options = Options(
         preset=given.preset,
         arms=given.arms,
@@ -49,17 +58,33 @@ def main() -> int:
         saves=given.save,
     )
     signal.signal(signal.SIGTERM, _interrupt)
+    return show(options, table=not given.json)
+
+
+def show(options: Options, *, table: bool) -> int:
+    """Run a preset and print its tables, if wanted, and its JSON object; returns the exit code."""
     try:
-        table, answer = run_preset(options)
+        tables, answer = run_preset(options)
     except (ProtocolError, ConfigError) as error:
         print(error, file=sys.stderr)
         return 2
     except (KeyboardInterrupt, BrokenProcessPool):
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return 130
-    if not given.json:
-        print(table, end="\n\n")
+    if table:
+        print(tables, end="\n\n")
     print(json.dumps(answer))
+    return 0
+
+
+def _render() -> int:
+    try:
+        changed = render()
+    except ProtocolError as error:
+        print(error, file=sys.stderr)
+        return 2
+    for path in changed:
+        print(path)
     return 0
 
 

@@ -26,11 +26,11 @@ def main_table(answer: Figures) -> str:
         if figures["is_charged"]:
             continue
         by_task = [_accuracy(answer["tasks"][task][arm]) for task in tasks]
-        gain = "–" if "relative_gain_vs_uniform" not in figures else _gain(figures)
+        gain = "–" if "relative_gain_vs_uniform" not in figures else gain_text(figures)
         name = f"{arm} †" if figures["over_budget"] else arm
         mean = f"{100 * figures['accuracy']:.1f}"
         rows.append([name, *by_task, mean, gain, *_against(hydra, figures["key"])])
-    return _markdown(head, rows)
+    return markdown(head, rows)
 
 
 def wall_clock_table(answer: Figures) -> str:
@@ -46,7 +46,7 @@ def wall_clock_table(answer: Figures) -> str:
         hydra = answer["arms"].get(CHALLENGER, {})
         if f"vs_{figures['key']}" in hydra:
             rows.append([f"{CHALLENGER} less {arm}", *_against(hydra, figures["key"])])
-    return _markdown(head, rows)
+    return markdown(head, rows)
 
 
 def cost_table(answer: Figures) -> str:
@@ -63,29 +63,36 @@ def cost_table(answer: Figures) -> str:
         rows.append(
             [arm, f"{live:.3f}", f"{train_s:.1f}", f"{steering_s:.2f}", f"{100 * share:.1f} %"]
         )
-    return _markdown(head, rows)
+    return markdown(head, rows)
 
 
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def points_text(value: float, interval: Sequence[float]) -> str:
+    """A difference of accuracies with its interval, in points (percent of one)."""
+    low, high = (100 * bound for bound in interval)
+    return f"{100 * value:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def gain_text(figures: Figures) -> str:
+    """The gain over the baseline with its interval, in percent of the baseline's accuracy."""
+    low, high = (100 * bound for bound in figures["ci95"])
+    return f"{100 * figures['relative_gain_vs_uniform']:+.1f} % [{low:+.1f}, {high:+.1f}]"
 
 
 def _against(figures: Figures, key: str) -> list[str]:
     if f"vs_{key}" not in figures:
         return ["–", "–"]
-    low, high = (100 * bound for bound in figures[f"vs_{key}_ci95"])
     corrected = f"vs_{key}_p_holm"
     p = figures[corrected if corrected in figures else f"vs_{key}_p"]
     mark = "" if corrected in figures else " *"
-    return [f"{100 * figures[f'vs_{key}']:+.1f} [{low:+.1f}, {high:+.1f}]", f"{p:.2g}{mark}"]
+    return [points_text(figures[f"vs_{key}"], figures[f"vs_{key}_ci95"]), f"{p:.2g}{mark}"]
 
 
 def _accuracy(figures: Figures) -> str:
     half = (figures["ci95"][1] - figures["ci95"][0]) / 2
     return f"{100 * figures['accuracy']:.1f} ± {100 * half:.1f}"
-
-
-def _gain(figures: Figures) -> str:
-    low, high = (100 * bound for bound in figures["ci95"])
-    return f"{100 * figures['relative_gain_vs_uniform']:+.1f} % [{low:+.1f}, {high:+.1f}]"

@@ -6,30 +6,10 @@ import numpy as np
 import pytest
 
 from benchmarks.science.protocol import Cell
-from benchmarks.science.records import OfflineCost, Record
+from benchmarks.science.records import OfflineCost
 from benchmarks.science.results import compared, opponents, scores_of
 from benchmarks.science.tables import cost_table, tables_of
-from tests.unit.benchmarks.protocols import protocol, record
-
-ARMS = ("uniform", "hydra", "mlp only", "hydra, less", "mlp only, more", "full")
-NUM_RIGHT = {"uniform": 4, "hydra": 7, "mlp only": 6, "hydra, less": 6, "mlp only, more": 7}
-PICTURES = {"answers": np.arange(10), "skills": np.arange(10)}
-
-
-def runs() -> list[Record]:
-    """Of ten items every arm gets as many right as said, one more with the second seed."""
-    return [
-        record(
-            Cell(task, arm, budget, seed, "test"),
-            [i < NUM_RIGHT.get(arm, 8) + seed for i in range(10)],
-            steering_s=0.1 if arm == "hydra" else 0.0,
-            max_live_params=400 if arm == "full" else 100,
-        )
-        for task in ("answers", "skills")
-        for arm in ARMS
-        for budget in (1, 2)
-        for seed in (0, 1)
-    ]
+from tests.unit.benchmarks.protocols import ARMS, PICTURES, protocol, record, runs
 
 
 def test_the_json_object_has_the_promised_shape() -> None:

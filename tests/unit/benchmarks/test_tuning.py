@@ -60,13 +60,13 @@ def test_winners_survive_their_file_and_others_are_kept(tmp_path: Path) -> None:
 
 
 def test_an_arm_that_was_not_tuned_under_these_rules_is_refused() -> None:
-    winners = Winners().with_chosen(choose(protocol(), [trial(0, 0.5, 0.01)]))
+    winners = Winners().with_chosen(choose(protocol(), [trial(1, 0.5, 0.02)]))
     with pytest.raises(ProtocolError, match="--preset tune --arms 'uniform'"):
         winners.trial(protocol(), "answers", "uniform", untuned=False)
     other = protocol(common=RAW["common"] | {"seed": 7})
     with pytest.raises(ProtocolError, match="must be tuned under the present protocol"):
         winners.trial(other, "answers", "hydra", untuned=False)
-    assert winners.trial(other, "answers", "hydra", untuned=True) == RAW["grids"]["hydra"][1]
+    assert winners.trial(other, "answers", "hydra", untuned=True) == RAW["grids"]["hydra"][0]
 
 
 def test_decisions_are_charged_in_whole_steps_rounded_up() -> None:
