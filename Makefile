@@ -35,7 +35,7 @@ browser: setup
 	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
 bench: setup
-	$(BIN)/python -m benchmarks.schedulers --preset quick
+	$(BIN)/python -m benchmarks.science --preset quick
 
 pretrain: setup
 	$(BIN)/python -P -m rankscope.models.vlms.embedded.pretrain

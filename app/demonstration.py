@@ -19,7 +19,7 @@ from rankscope.storage.intervals import over_seeds_and_items, wilson
 NOTICE = (
     "This is a demonstration and no evidence: one task, few seeds, a small model. Each scheduler "
     "trains at the rate that was best for it on validation, with as many trials as the others; "
-    "docs/results.md has all tasks with five seeds and says what they do not show."
+    "docs/results.md says how schedulers are compared in earnest, and what that does not show."
 )
 SEEDS = (0, 1, 2)
 
@@ -31,8 +31,8 @@ class Arm(NamedTuple):
     rate: float
 
 
-# Rates and steps: winners on validation for the task `answers` in
-# benchmarks/results/schedulers-standard.json, four trials of 150 steps for every arm.
+# Rates and settings that won on validation for the task `answers`, each of as many trials; a test
+# holds rates to benchmarks/winners.yaml once that is there, steps to benchmarks/protocol.yaml.
 ARMS = (Arm(Uniform(), 0.012), Arm(Hydra(), 0.024), Arm(AdaLora(), 0.024))
 NUM_STEPS = 150
 TEST_ITEMS = 1024

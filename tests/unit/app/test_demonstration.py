@@ -1,8 +1,7 @@
-import json
-from pathlib import Path
-
 import pytest
 
+from benchmarks.science.protocol import read_protocol
+from benchmarks.science.winners import read_winners
 from rankscope.app.demonstration import ARMS, configs, result_of
 from rankscope.models.config import RunConfig
 from rankscope.storage.database import open_database
@@ -11,17 +10,24 @@ from rankscope.storage.settings import Settings
 from rankscope.tasks.client import plan
 from tests.unit.app.past_runs import PastRuns
 
-ROOT = Path(__file__).parents[3]
 KINDS = ("uniform", "hydra", "adalora")
 
 
 def test_every_arm_trains_as_long_and_at_the_rate_that_won_for_it_on_validation() -> None:
-    found = json.loads((ROOT / "benchmarks/results/schedulers-standard.json").read_text())
-    rows = {row["arm"]: row for row in found["rows"] if row["task"] == "answers"}
-    assert [arm.rate for arm in ARMS] == [rows[kind]["lr"] for kind in KINDS]
-    protocol = (ROOT / "benchmarks/schedulers.yaml").read_text()
-    assert "answers: {data: {kind: scenes, task: answers}, training: {steps: 150}}" in protocol
-    assert {config.training.steps for config in configs()} == {150}
+    protocol, _ = read_protocol()
+    assert {config.training.steps for config in configs()} == {protocol.common["training"]["steps"]}
+    winners, _ = read_winners()
+    for arm in ARMS:
+        kind = arm.scheduler.kind
+        if (winner := winners.arms.get(kind, {}).get("answers")) is None:
+            continue  # not tuned yet
+        shown = arm.scheduler.model_dump(mode="json")
+        won = {key: shown[key] for key in winner.trial.get("scheduler", {})}
+        here = {"optimizer": {"lr": arm.rate}} | ({"scheduler": won} if won else {})
+        assert here == winner.trial, (
+            f"the demo must run {kind} as benchmarks/winners.yaml says; correct ARMS in "
+            "app/demonstration.py"
+        )
 
 
 def test_arms_differ_in_scheduler_and_rate_alone() -> None:
