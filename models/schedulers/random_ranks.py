@@ -78,7 +78,9 @@ class RandomRanks(RankPlanner):
 
 def _drawn_utilities(modules: Sequence[ModuleState], rng: np.random.Generator) -> FloatArray:
     """utilities_M around those of which uniform ranks are the optimum, in proportion to cost."""
-    effects_D = [EFFECT_SDS[effect.kind] * rng.standard_normal() for effect in effects_of(modules)]
+    effects_D = np.array(
+        [EFFECT_SDS[effect.kind] * rng.standard_normal() for effect in effects_of(modules)]
+    )
     utilities_M: FloatArray = costs_of(modules) * np.exp(design_of(modules) @ effects_D)
     return utilities_M
 

@@ -1,9 +1,11 @@
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rankscope.models.inventory import FloatArray
 from rankscope.models.schedulers.contract import Apply, ModuleState, View
 from rankscope.models.schedulers.random_ranks import RandomRanks
 
@@ -37,7 +39,16 @@ def test_the_budget_is_used_up_as_far_as_whole_ranks_fit(
     assert all(m.cost > left for m in embedded if ranks[m.name] < m.max_rank)
 
 
+def means(values_M: FloatArray, keys: Sequence[object]) -> FloatArray:
+    """Per module the mean over those with its key."""
+    same_MM = np.array([[float(one == other) for other in keys] for one in keys])
+    means_M: FloatArray = same_MM @ values_M / same_MM.sum(axis=1)
+    return means_M
+
+
 def test_drawn_by_groups_layers_and_types_go_together(embedded: tuple[ModuleState, ...]) -> None:
+    places = ([(m.part, m.layer) for m in embedded], [(m.part, m.type) for m in embedded])
+
     def explained(by: Literal["modules", "groups"]) -> float:
         """Share of the variance of log ranks within layers' and types' means, over 20 draws."""
         shares = []
@@ -45,16 +56,7 @@ def test_drawn_by_groups_layers_and_types_go_together(embedded: tuple[ModuleStat
             ranks = ranks_of(embedded, 8 * 13056, draw=draw, by=by)
             log_M = np.log1p([ranks[m.name] for m in embedded])
             log_M -= log_M.mean()
-            groups = [[(m.part, m.layer) for m in embedded], [(m.part, m.type) for m in embedded]]
-            fitted_M = sum(
-                np.array(
-                    [
-                        np.mean([x for x, k in zip(log_M, keys, strict=True) if k == key])
-                        for key in keys
-                    ]
-                )
-                for keys in groups
-            )
+            fitted_M = np.sum([means(log_M, keys) for keys in places], axis=0)
             shares.append(1 - float(np.var(log_M - fitted_M) / np.var(log_M)))
         return float(np.mean(shares))
 
