@@ -99,6 +99,11 @@ class LoraSettings(_Section):
     rank_multiple: int = Field(
         1, ge=1, le=1024, title="Ranks in multiples of", description="Every rank is one of them."
     )
+    moments: Literal["transport", "reset"] = Field(
+        "transport",
+        title="Adam moments",
+        description="Of a module whose rank changes: carried into the new coordinates, or reset.",
+    )
     pins: Pins = Field(
         default_factory=dict,
         title="Pinned ranks",

@@ -146,7 +146,15 @@ def _lora_tuning(config: RunConfig, vlm: LoadedVlm, inventory: Inventory, budget
         if isinstance(scheduler, LoraGa)
         else uniform_ranks(states, budget)
     )
-    elastic = ElasticLora(vlm.model, inventory, ranks, scale=scale, seed=seed, rs_rank=rs_rank)
+    elastic = ElasticLora(
+        vlm.model,
+        inventory,
+        ranks,
+        scale=scale,
+        seed=seed,
+        rs_rank=rs_rank,
+        keeps_moments=config.lora.moments == "transport",
+    )
     match scheduler:
         case Eva():
             return EvaTuning(elastic, scheduler, states, budget=budget)

@@ -14,6 +14,7 @@ from rankscope.models.inventory import Inventory
 from rankscope.models.lora.attach import Factor, LoraLayers, kaiming_rows
 from rankscope.models.lora.resize import ResizeReport, check_ranks, resize
 from rankscope.models.lora.scaling import Scaling
+from rankscope.models.lora.surgery import OptimizerSurgery
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class ElasticLora:
         scale: Factor s in y = W x + s B A x, the same at every rank unless ``rs_rank`` is given.
         seed: Of the rows of A; B starts at zero.
         rs_rank: Reference rank of rsLoRA's scale; see :class:`Scaling`.
+        keeps_moments: Whether a module that changes rank keeps its Adam moments.
 
     Raises:
         ValueError: If ``ranks`` names an unknown module or a rank is out of range.
@@ -50,10 +52,12 @@ class ElasticLora:
         scale: float,
         seed: int,
         rs_rank: float | None = None,
+        keeps_moments: bool = True,
     ) -> None:
         check_ranks(inventory, ranks)
         self.layers = LoraLayers(model, inventory, Scaling(scale, rs_rank))
         self.seed = seed
+        self.keeps_moments = keeps_moments
         self.num_resizes = 0
         for module in inventory.modules:
             rank = ranks.get(module.name, 0)
@@ -74,6 +78,7 @@ class ElasticLora:
         elastic = cls.__new__(cls)
         elastic.layers = layers
         elastic.seed = seed
+        elastic.keeps_moments = True
         elastic.num_resizes = 0
         elastic.check()
         return elastic
@@ -116,7 +121,8 @@ class ElasticLora:
         Call it between optimizer steps, never inside a gradient accumulation window: the moved
         modules' gradients are gone.
         """
-        report = resize(self.layers, ranks, optimizer, budget=budget, draw_rows=self._draw_rows)
+        surgery = OptimizerSurgery(optimizer, keeps_moments=self.keeps_moments)
+        report = resize(self.layers, ranks, surgery, budget=budget, draw_rows=self._draw_rows)
         self.num_resizes += 1
         return report
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from rankscope.models.inventory import Inventory
 from rankscope.models.lora.attach import LoraLayers
@@ -50,7 +49,7 @@ class ResizeReport:
 def resize(
     layers: LoraLayers,
     ranks: Mapping[str, int],
-    optimizer: Optimizer | None,
+    surgery: OptimizerSurgery,
     *,
     budget: int,
     draw_rows: DrawRows,
@@ -63,8 +62,8 @@ def resize(
     Args:
         layers: The adapters.
         ranks: New ranks; modules left out keep theirs.
-        optimizer: The Adam optimizer that trains them (or a wrapper holding it as ``.optimizer``),
-            whose state is carried along; None where there is none yet.
+        surgery: On the Adam optimizer that trains them (or a wrapper holding it as
+            ``.optimizer``), whose state is carried along; on None where there is none yet.
         budget: Adapter parameters that may be alive at most.
         draw_rows: Where new rows of A come from.
 
@@ -82,7 +81,6 @@ def resize(
         raise ValueError(f"new ranks must fit budget={budget}, got {params} parameters; lower them")
     shrinks = [m.name for m in layers.inventory.modules if after[m.name] < before[m.name]]
     growths = [m.name for m in layers.inventory.modules if after[m.name] > before[m.name]]
-    surgery = OptimizerSurgery(optimizer)
     surgery.check(p for name in (*shrinks, *growths) for p in layers.parameters_of(name))
 
     progress = _Resize(layers, surgery, draw_rows)

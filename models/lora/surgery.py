@@ -19,8 +19,9 @@ class OptimizerSurgery:
             accelerate's; None where nothing is being trained yet, which makes a swap a no-op.
     """
 
-    def __init__(self, optimizer: Optimizer | None) -> None:
+    def __init__(self, optimizer: Optimizer | None, *, keeps_moments: bool = True) -> None:
         self._optimizer: Optimizer | None = getattr(optimizer, "optimizer", optimizer)
+        self._keeps_moments = keeps_moments
 
     def check(self, parameters: Iterable[nn.Parameter]) -> None:
         """Refuse before anything is touched what could not be carried over.
@@ -46,9 +47,9 @@ class OptimizerSurgery:
                 )
 
     def moments(self, parameter: nn.Parameter) -> Moments | None:
-        """The parameter's state in its own layout; None before its first step."""
+        """The parameter's state in its own layout; None before its first step, or to be dropped."""
         state = self._state(parameter)
-        if not state:
+        if not state or not self._keeps_moments:
             return None
         group = next(g for g in self._groups() if any(p is parameter for p in g["params"]))
         beta1, beta2 = group["betas"]

@@ -125,6 +125,17 @@ def test_the_optimizers_first_moments_are_transported_exactly(
     assert len(optimizer.state) == 2
 
 
+@pytest.mark.parametrize("rank", [4, 9])
+def test_moments_that_are_not_kept_start_anew_in_modules_that_move_alone(
+    make_elastic_linears: MakeElasticLinears, rank: int
+) -> None:
+    elastic, optimizer = trained_linears(make_elastic_linears, [(12, 20), (12, 20)], [7, 7])
+    elastic.keeps_moments = False
+    elastic.resize({"layers.0": rank}, optimizer, budget=PLENTY)
+    assert not any(optimizer.state.get(p) for p in elastic.parameters_of("layers.0"))
+    assert all(optimizer.state[p]["step"] == 5 for p in elastic.parameters_of("layers.1"))
+
+
 def test_new_components_start_with_the_mean_second_moment_and_take_no_leap(
     make_elastic_linears: MakeElasticLinears,
 ) -> None:
