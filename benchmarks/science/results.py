@@ -1,5 +1,6 @@
 """The figures of a preset that compares arms, per task and over all."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -85,13 +86,7 @@ def _of_arm(
         "accuracy_ci95": _interval(whole.accuracy(arm)),
     }
     if BASELINE in arms and arm != BASELINE:
-        gain = whole.relative_gain(arm, BASELINE)
-        figures |= {
-            "relative_gain_vs_uniform": gain.value,
-            "ci95": _interval(gain),
-            "p": gain.p,
-            "ci95_tasks_drawn": _interval(wider.relative_gain(arm, BASELINE)),
-        }
+        figures |= _gain(whole.relative_gain(arm, BASELINE), wider.relative_gain(arm, BASELINE))
     rivals, others = opponents(protocol, arm, arms)
     corrected = holm({other: whole.difference(arm, other).p for other in rivals})
     for other in (*rivals, *others):
@@ -105,6 +100,18 @@ def _of_arm(
         if other in corrected:
             figures[f"vs_{key}_p_holm"] = corrected[other]
     return figures
+
+
+def _gain(fixed: Estimate, drawn: Estimate) -> Figures:
+    """With tasks fixed and drawn; nothing where the baseline got nothing right: JSON has no nan."""
+    if math.isnan(fixed.value):
+        return {}
+    return {
+        "relative_gain_vs_uniform": fixed.value,
+        "ci95": _interval(fixed),
+        "p": fixed.p,
+        "ci95_tasks_drawn": _interval(drawn),
+    }
 
 
 def opponents(

@@ -39,7 +39,7 @@ def figures_of(answer: Figures) -> dict[str, str]:
 
 
 def _has_figures(answer: Figures) -> bool:
-    return BASELINE in answer.get("arms", {}) and len(answer["arms"]) > 1
+    return any("relative_gain_vs_uniform" in arm for arm in answer.get("arms", {}).values())
 
 
 def _figure_names(answer: Figures) -> tuple[str, str]:

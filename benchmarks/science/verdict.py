@@ -35,7 +35,7 @@ def clauses(answer: Figures) -> list[Clause]:
 
 def is_decidable(answer: Figures) -> bool:
     """Whether a comparison holds what the rule is about."""
-    return CHALLENGER in answer["arms"] and BASELINE in answer["arms"]
+    return "relative_gain_vs_uniform" in answer["arms"].get(CHALLENGER, {})
 
 
 def verdict_text(answer: Figures) -> str:

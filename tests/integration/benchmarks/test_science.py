@@ -8,8 +8,10 @@ import pytest
 import yaml
 from sqlalchemy import select
 
+from benchmarks.science.__main__ import show
 from benchmarks.science.presets import Options, run_preset
-from benchmarks.science.protocol import ProtocolError
+from benchmarks.science.protocol import ProtocolError, read_protocol
+from benchmarks.science.sections import section_of
 from rankscope.storage.database import open_database
 from rankscope.storage.settings import Settings
 from rankscope.storage.tables import Run
@@ -33,8 +35,21 @@ def rows(home: Path) -> dict[str, str]:
         return {row.id: row.name for row in found}
 
 
+def assert_promised(answer: dict[str, Any]) -> None:
+    """The shape that the last line of standard output has."""
+    assert answer["preset"] == "quick"
+    assert answer["budget_violations"] == 0
+    assert answer["tasks"].keys() == {"answers"}
+    assert answer["arms"].keys() == {"uniform", "hydra", "hydra, again"}
+    hydra, uniform = answer["arms"]["hydra"], answer["arms"]["uniform"]
+    low, high = hydra["vs_uniform_ci95"]
+    assert low <= hydra["vs_uniform"] <= high
+    # After four steps uniform may not have a single answer right: no ratio then.
+    assert (uniform["accuracy"] > 0) == ("relative_gain_vs_uniform" in hydra)
+
+
 @pytest.mark.timeout(900)  # processes that import torch, three times
-def test_from_tuning_to_a_result(tmp_path: Path) -> None:
+def test_from_tuning_to_a_result(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ProtocolError, match="--preset tune"):
         run_preset(options(tmp_path, "standard"))
     assert rows(tmp_path) == {}
@@ -57,9 +72,21 @@ def test_from_tuning_to_a_result(tmp_path: Path) -> None:
     assert second["arms"] == first["arms"]
     assert len(rows(tmp_path)) == 5  # nothing was run again
 
+    capsys.readouterr()
+    assert show(options(tmp_path, "quick"), table=True) == 0
+    *_, last = capsys.readouterr().out.splitlines()
+    assert_promised(json.loads(last, parse_constant=pytest.fail))
+
     kept = json.loads((tmp_path / "science-quick.json").read_text(encoding="utf-8"))
     assert {"protocol_sha256", "winners_sha256", "commit", "versions", "cpu", "date"} <= kept.keys()
     assert len(kept["runs"]) == 3
+    section = section_of(read_protocol(tmp_path / "protocol.yaml")[0], kept)
+    assert "python -m benchmarks.science --preset quick --save" in section
+    assert "Not tuned, at the middle of their trials: uniform." in section
+    trials = json.loads((tmp_path / "science-tune.json").read_text(encoding="utf-8"))
+    assert "| answers | hydra | lr " in section_of(
+        read_protocol(tmp_path / "protocol.yaml")[0], trials
+    )
     assert all(len(run["ranks"]) > 0 for run in kept["runs"])
     assert not list(tmp_path.glob("runs/*/checkpoints/*"))  # a finished run leaves none
 

@@ -9,13 +9,14 @@ from benchmarks.science.protocol import Cell
 from benchmarks.science.records import OfflineCost
 from benchmarks.science.results import compared, opponents, scores_of
 from benchmarks.science.tables import cost_table, tables_of
+from benchmarks.science.verdict import is_decidable
 from tests.unit.benchmarks.protocols import ARMS, PICTURES, protocol, record, runs
 
 
 def test_the_json_object_has_the_promised_shape() -> None:
     """Means .75 and .45: a gain of 2 / 3; .75 - .65 = .1."""
     answer = compared(protocol(), runs(), PICTURES)
-    json.dumps(answer)
+    json.dumps(answer, allow_nan=False)
     hydra = answer["arms"]["hydra"]
     assert hydra["accuracy"] == pytest.approx(0.75)
     assert hydra["relative_gain_vs_uniform"] == pytest.approx(2 / 3)
@@ -24,6 +25,20 @@ def test_the_json_object_has_the_promised_shape() -> None:
     assert len(hydra["vs_mlp_only_ci95"]) == 2
     assert answer["tasks"]["skills"]["hydra"]["accuracy"] == pytest.approx(0.75)
     assert answer["tasks"]["answers"]["full"]["max_live_share"] == 4.0
+
+
+def test_without_a_right_answer_of_uniform_there_is_no_gain_and_still_json() -> None:
+    mine = [
+        record(Cell("answers", arm, 1, seed, "test"), [arm == "hydra", False])
+        for arm in ("uniform", "hydra")
+        for seed in (0, 1)
+    ]
+    answer = compared(protocol(), mine, PICTURES)
+    json.dumps(answer, allow_nan=False)
+    assert "relative_gain_vs_uniform" not in answer["arms"]["hydra"]
+    assert answer["arms"]["hydra"]["vs_uniform"] == 0.5
+    assert not is_decidable(answer)
+    assert "| hydra | 50.0 ± 50.0 | 50.0 | – |" in tables_of(answer)
 
 
 def test_p_values_are_corrected_over_rivals_and_not_over_variants() -> None:
