@@ -5,39 +5,17 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-import torch
-from peft import AdaLoraConfig, PeftModel, get_peft_model
+from peft import AdaLoraConfig, PeftModel
 
 from rankscope.storage.database import open_database
 from rankscope.storage.run_page import run_page
 from tests.unit.app.conftest import Call
-from tests.unit.tasks.scripts_trainer import LENGTH, VOCABULARY, base
-
-INIT_RANK, STEPS = 4, 6
+from tests.unit.tasks.scripts_adalora import INIT_RANK, STEPS, pruned
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[PeftModel, Path]:
-    """Six steps that prune from rank 4 everywhere to 2 on average."""
-    settings = AdaLoraConfig(
-        init_r=INIT_RANK,
-        target_r=2,
-        tinit=1,
-        tfinal=1,
-        deltaT=1,
-        total_step=STEPS,
-        target_modules=["q_proj", "up_proj"],
-        task_type="CAUSAL_LM",
-    )
-    model = get_peft_model(base(), settings)
-    assert isinstance(model, PeftModel)
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.05)
-    tokens = torch.arange(4 * LENGTH).reshape(4, LENGTH) % VOCABULARY
-    for step in range(STEPS):
-        model(input_ids=tokens, labels=tokens).loss.backward()
-        optimizer.step()
-        model.base_model.update_and_allocate(step)  # type: ignore[operator]
-        optimizer.zero_grad()
+    model = pruned()
     folder = tmp_path_factory.mktemp("adalora")
     with pytest.warns(UserWarning, match="invalid shape"):  # one module was pruned to nothing
         model.save_pretrained(str(folder))

@@ -278,6 +278,27 @@ def test_after_its_training_the_trainer_is_as_it_was(tmp_path: Path) -> None:
     assert len(attached.events) == num_events
 
 
+def test_a_trainer_resumes_from_before_the_first_move_only(tmp_path: Path) -> None:
+    """The adapter of a later checkpoint has other shapes, which stock loading refuses."""
+    saving: dict[str, Any] = {"save_strategy": "steps", "save_steps": 2}
+    planner = Scripted(moves={4: {Q0: 1}})
+    trainer = trainer_of(adapted(), tmp_path, **saving)
+    rankscope.attach(trainer, planner)
+    trainer.train()
+
+    def resumed(step: int) -> Attached:
+        trainer = trainer_of(adapted(), tmp_path, **saving)
+        attached = rankscope.attach(trainer, planner)
+        trainer.train(resume_from_checkpoint=str(tmp_path / f"checkpoint-{step}"))
+        return attached
+
+    attached = resumed(2)
+    assert ended_as(attached) == ("done", "")
+    assert attached.ranks()[Q0] == 1
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        resumed(6)
+
+
 def test_a_run_that_never_trains_can_be_closed(tmp_path: Path) -> None:
     trainer = trainer_of(adapted(), tmp_path)
     attached = rankscope.attach(trainer, "uniform")
