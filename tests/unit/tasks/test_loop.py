@@ -1,159 +1,39 @@
 """The training loop and what happens between its steps, driven whole on a tiny model."""
 
-import gc
 import random
-from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal
 
 import pytest
 import torch
 from typing_extensions import override
 
-from rankscope.models.config import LoraSettings, RunConfig
+from rankscope.models.config import RunConfig
 from rankscope.models.events import (
     CheckpointSaved,
     Decided,
-    Event,
     Failed,
     RanksChanged,
-    StepDone,
 )
-from rankscope.models.full_tuning import FullTuning
-from rankscope.models.lora.adalora import AdaLoraTuning
-from rankscope.models.lora.dora import DoraTuning
-from rankscope.models.lora.eva import EvaTuning
-from rankscope.models.lora.lora_ga import LoraGaTuning
-from rankscope.models.lora.scaling import Scaling
 from rankscope.models.lora.tuning import ElasticTuning
-from rankscope.models.rank_bounds import initial_states
-from rankscope.models.schedulers.adalora import AdaLora
 from rankscope.models.schedulers.contract import (
-    Apply,
     Decision,
-    Measure,
     Memory,
-    ProbeLoss,
-    RankPlanner,
     View,
 )
 from rankscope.models.schedulers.elalora import ElaLora
-from rankscope.models.schedulers.eva import Eva
-from rankscope.models.schedulers.lora_ga import LoraGa
 from rankscope.models.schedulers.para import Para
-from rankscope.models.tuning import Tuning
 from rankscope.tasks.batches import Collator
-from rankscope.tasks.callback import Request, RunCallback, TrainingDiverged
+from rankscope.tasks.callback import TrainingDiverged
 from rankscope.tasks.checkpoints import (
     list_checkpoints,
     load_trained,
     read_checkpoint,
     trained_tensors,
 )
-from rankscope.tasks.loop import RankTrainer
-from rankscope.tasks.measuring import Measurer
-from rankscope.tasks.rates import Rates
-from rankscope.tasks.steering import Steering
 from tests.unit.tasks import tiny
+from tests.unit.tasks.tiny_run import BUDGET, K0, Q0, Run, Seesaw, adalora, config
 
-BUDGET = 496
-Q0, K0 = tiny.name_of(0, "q_proj"), tiny.name_of(0, "k_proj")
-
-
-class Seesaw(RankPlanner):
-    """Lets two modules of equal cost take turns at steps 2 and 4; remembers what it measured."""
-
-    kind: Literal["seesaw"] = "seesaw"
-
-    @override
-    def plan(self, view: View, memory: Memory) -> tuple[Decision, Memory]:
-        if not view.measurements:
-            return Measure(requests=(ProbeLoss(num_items=4),)), memory
-        ranks = {Q0: 0, K0: 2} if view.step == 2 else {Q0: 2, K0: 0}
-        seen = {"loss": view.measurements[0].model_dump()["loss"], "train_loss": view.train_loss}
-        decision = Apply(ranks=ranks, lr_factors={K0: 0.5 / view.step}, reason="its turn")
-        return decision, memory | {str(view.step): seen}
-
-    @override
-    def decision_steps(self, num_steps: int) -> tuple[int, ...]:
-        return (2, 4)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _quick_collections() -> Iterator[None]:
-    """accelerate collects garbage at every end of training, over all that was ever imported."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
-def config(**training: object) -> RunConfig:
-    return tiny.config(
-        optimizer={"lr": 0.125},
-        training={"steps": 6, "batch_size": 4, "warmup_fraction": 0.0} | training,
-        evaluation={"every_steps": 4},
-        checkpoint={"every_s": 1000},
-    )
-
-
-class Run:
-    """One tiny run and all that it said."""
-
-    def __init__(
-        self,
-        folder: Path,
-        settings: RunConfig,
-        *,
-        tuning: Tuning | None = None,
-        is_steered: bool = False,
-        planner: RankPlanner | None = None,
-        requests: Mapping[int, Request] = MappingProxyType({}),
-    ) -> None:
-        vlm, part = tiny.vlm(), tiny.part(20)
-        self.tuning = tuning or ElasticTuning(tiny.elastic_of(vlm, 1))
-        self.events: list[Event] = []
-        self.scored: list[int] = []
-        self.flushed_after: list[Event] = []
-        self.steering = None
-        if (is_steered or planner) and isinstance(self.tuning, ElasticTuning):
-            self.steering = Steering(
-                planner or Seesaw(),
-                self.tuning.elastic,
-                Measurer(self.tuning.elastic, vlm, part),
-                settings.lora,
-                budget=BUDGET,
-                num_steps=settings.training.steps,
-                seed=0,
-                emit=self.events.append,
-            )
-        self.callback = RunCallback(
-            settings,
-            tiny.inventory_of(tiny.vlm()),
-            emit=self.events.append,
-            flush=lambda: self.flushed_after.append(self.events[-1]),
-            requested=lambda: requests.get(self.trainer.state.global_step),
-            score_validation=self.scored.append,
-        )
-        self.trainer = RankTrainer(
-            settings,
-            self.tuning,
-            self.steering,
-            Rates(settings.optimizer, self.tuning.modules_of_parameters(), 2),
-            Collator(part, vlm.processor),
-            folder=folder,
-            callback=self.callback,
-        )
-        self.callback.watch(self.trainer)
-
-    def train(self, checkpoint: Path | None = None) -> None:
-        self.trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-
-    def steps(self) -> list[StepDone]:
-        return [event for event in self.events if isinstance(event, StepDone)]
-
-    def moves(self) -> list[tuple[int, dict[str, int]]]:
-        return [(e.step, e.ranks) for e in self.events if isinstance(e, RanksChanged)]
+pytestmark = pytest.mark.usefixtures("quick_collections")
 
 
 def test_every_step_is_told_with_its_rate_and_its_loss(tmp_path: Path) -> None:
@@ -372,64 +252,6 @@ def test_what_is_decided_after_the_last_step_is_scored_and_saved(tmp_path: Path)
     state, tensors = read_checkpoint(list_checkpoints(tmp_path)[-1], config().hash())
     load_trained(again.tuning, state, tensors)
     assert again.tuning.ranks() == run.tuning.ranks()
-
-
-def adalora() -> AdaLoraTuning:
-    vlm = tiny.vlm()
-    settings = AdaLora(warmup_fraction=0.1, final_fraction=0.5, interval_fraction=0.01)
-    return AdaLoraTuning(
-        vlm.model, tiny.inventory_of(vlm), settings, budget=2 * BUDGET, steps=6, scale=2.0
-    )
-
-
-def full() -> FullTuning:
-    vlm = tiny.vlm()
-    return FullTuning(vlm.model, tiny.inventory_of(vlm))
-
-
-def dora() -> DoraTuning:
-    vlm = tiny.vlm()
-    inventory = tiny.inventory_of(vlm)
-    ranks = {module.name: 1 for module in inventory.modules} | {Q0: 2, K0: 0}
-    return DoraTuning(vlm.model, inventory, ranks, scaling=Scaling(2.0), seed=0)
-
-
-def eva() -> EvaTuning:
-    vlm = tiny.vlm()
-    states = initial_states(tiny.inventory_of(vlm), LoraSettings())
-    elastic = tiny.elastic_of(vlm, 1, is_stirred=False)
-    return EvaTuning(elastic, Eva(num_batches=4), states, budget=BUDGET)
-
-
-def lora_ga() -> LoraGaTuning:
-    elastic = tiny.elastic_of(tiny.vlm(), 1, is_stirred=False)
-    return LoraGaTuning(elastic, LoraGa(num_batches=2), seed=0)
-
-
-def first_batches(num_batches: int) -> list[dict[str, torch.Tensor]]:
-    collate = Collator(tiny.part(20), tiny.processor())
-    return [collate(range(4 * start, 4 * start + 4)) for start in range(num_batches)]
-
-
-@pytest.mark.parametrize("make", [adalora, dora, eva, lora_ga, full])
-def test_what_trains_by_itself_is_resumed_bitwise_too(
-    tmp_path: Path, make: Callable[[], Tuning]
-) -> None:
-    whole = Run(tmp_path / "whole", config(), tuning=make())
-    whole.tuning.prepare(first_batches)
-    whole.train()
-    folder = tmp_path / "cut"
-    first = Run(folder, config(), tuning=make(), requests={2: "stop"})
-    first.tuning.prepare(first_batches)
-    first.train()
-    second = Run(folder, config(), tuning=make())
-    second.train(list_checkpoints(folder)[-1])
-    expected: dict[str, Any] = trained_tensors(whole.tuning)
-    got = trained_tensors(second.tuning)
-    assert got.keys() == expected.keys()
-    assert all(torch.equal(got[name], tensor) for name, tensor in expected.items())
-    assert second.tuning.ranks() == whole.tuning.ranks()
-    assert first.moves() + second.moves() == whole.moves()
 
 
 def test_ranks_that_adalora_masks_are_told_as_observed(tmp_path: Path) -> None:
