@@ -81,7 +81,8 @@ class Hydra(HydraSettings):
 
     Cost, in forward passes over ``probe_items``: 1 + parts + layers + types at a first event that
     nobody taught for, 1 + ``refresh_groups`` at every other. On the embedded model's language and
-    vision linears with the defaults: 4 * 5 = 20 passes over 32 items after past runs, 40 without.
+    vision linears (2 parts, 8 layers, 13 types) with the defaults: 4 * 5 = 20 passes over 32 items
+    after past runs, 24 + 3 * 5 = 39 without.
 
     The method section of HyDRA could not be read (ALGORITHMS.md 1.1). Its abstract gives coarse
     and fine ranks, changes during fine-tuning, a lightweight performance model and no more

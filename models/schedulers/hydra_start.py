@@ -37,7 +37,7 @@ def untaught_start(view: View) -> Start:
     if view.offline is None:
         ranks = uniform_ranks(view.modules, view.budget)
         return Start(ranks, "uniform until something is measured")
-    rule = view.offline.fallback
+    rule = _applicable(view, view.offline.fallback)
     return Start(_static_ranks(view, rule), f"{_why_not(view.offline)}: {rule} ranks instead")
 
 
@@ -62,12 +62,16 @@ def _why_not(model: OfflineModel) -> str:
     )
 
 
+def _applicable(view: View, rule: StaticRule) -> StaticRule:
+    """The rule, or uniform where it selects none of the run's modules."""
+    if rule == "uniform" or not Static(where=rule).selected(view.modules):
+        return "uniform"
+    return rule
+
+
 def _static_ranks(view: View, rule: StaticRule) -> dict[str, int]:
     if rule == "uniform":
         return uniform_ranks(view.modules, view.budget)
-    planner = Static(where=rule)
-    if not planner.selected(view.modules):
-        return uniform_ranks(view.modules, view.budget)
-    decision, _ = planner.plan(view, {})
+    decision, _ = Static(where=rule).plan(view, {})
     assert isinstance(decision, Apply)
     return decision.ranks

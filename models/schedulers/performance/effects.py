@@ -45,7 +45,7 @@ class Effect(NamedTuple):
 
 
 class Prior(NamedTuple):
-    """What is believed before measuring: sd in natural-log units, ratios of utilities."""
+    """What is believed before measuring: sd in natural-log units, ratios of worth per parameter."""
 
     layer_sd: float
     type_sd: float
@@ -65,11 +65,10 @@ class EffectPrior:
 
     @classmethod
     def believed(cls, modules: Sequence[AdaptableModule], prior: Prior) -> "EffectPrior":
-        """By hand: layers alike up to a depth trend, MLP types ahead by their ratio."""
+        """By hand: worth in proportion to cost, layers alike up to a trend, MLPs ahead."""
         effects = effects_of(modules)
         depth = language_depth(modules)
         mlp_types = {(m.part, m.type) for m in modules if is_mlp(m)}
-        # Utility in proportion to cost: of all else equal the best ranks are then uniform ones.
         log_cost_M = np.log([m.cost for m in modules])
         mean_D = np.zeros(len(effects))
         for column, effect in enumerate(effects):
@@ -87,8 +86,9 @@ class EffectPrior:
         variance_D = np.array([sds[effect.kind] ** 2 for effect in effects])
         design_MD = design_of(modules)
         cells = [column for column, effect in enumerate(effects) if effect.kind == "cell"]
+        inside_MC = design_MD[:, cells]
         # Utility in proportion to cost: of all else equal the best ranks are then uniform ones.
-        mean_D[cells] = design_MD[:, cells].T @ (log_cost_M - log_cost_M.max())
+        mean_D[cells] = inside_MC.T @ (log_cost_M - log_cost_M.max()) / inside_MC.sum(axis=0)
         return cls(tuple(modules), design_MD, mean_D, np.diag(variance_D))
 
     @property

@@ -19,6 +19,7 @@ from rankscope.models.schedulers.contract import (
     RankPlanner,
     View,
 )
+from rankscope.models.schedulers.offline.model import OfflineModel
 
 EMBEDDED_TYPES = {
     "q_proj": 128,
@@ -87,6 +88,7 @@ def drive() -> Callable[..., list[Decided]]:
         budget: int,
         answer: Answer,
         num_steps: int = 100,
+        offline: OfflineModel | None = None,
     ) -> list[Decided]:
         start = uniform_ranks(modules, budget)
         modules = [m.model_copy(update={"rank": start[m.name]}) for m in modules]
@@ -100,6 +102,7 @@ def drive() -> Callable[..., list[Decided]]:
                 seed=0,
                 modules=tuple(with_statistics(m, planner, step) for m in modules),
                 train_loss=3.0 - step / num_steps if step else None,
+                offline=offline,
             )
             for _ in range(4):
                 before = memory

@@ -5,9 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rankscope.models.inventory import IntArray, Part
+from rankscope.models.inventory import FloatArray, IntArray, Part
 from rankscope.models.schedulers.allocation import allocate, costs_of, log_gains
-from rankscope.models.schedulers.coarse_fine import coarse_fine, moved_params, step_towards
+from rankscope.models.schedulers.coarse_fine import (
+    coarse_fine,
+    levelled,
+    moved_params,
+    step_towards,
+)
 from rankscope.models.schedulers.contract import ModuleState
 
 Modules = tuple[ModuleState, ...]
@@ -89,6 +94,56 @@ def test_budget_bounds_and_minima_are_kept_and_no_further_rank_fits(
     assert ranks_M[0] >= 4
     assert not np.any(ranks_M % q)
     assert all(q * m.cost > left for m, r in zip(uneven, ranks_M, strict=True) if r < highest)
+
+
+UTILITIES = st.lists(st.floats(1e-3, 100), min_size=42, max_size=42).map(np.array)
+
+
+@given(utilities_M=UTILITIES, rank=st.integers(0, 16))
+@settings(max_examples=30, deadline=None)
+def test_with_both_levels_off_the_best_ranks_are_uniform(
+    embedded: Modules, utilities_M: FloatArray, rank: int
+) -> None:
+    flat_M = levelled(embedded, utilities_M, coarse=False, fine=False)
+    costs_M = costs_of(embedded)
+    assert flat_M / flat_M[0] == pytest.approx(costs_M / costs_M[0])
+    ranks_M = coarse_fine(embedded, flat_M, rank * 13056, unsure(0.0), NO_BOUNDS)
+    assert ranks_M.tolist() == [rank] * 42
+
+
+@given(utilities_M=UTILITIES, rank=st.integers(1, 8))
+@settings(max_examples=30, deadline=None)
+def test_with_coarse_off_layers_get_equal_budgets_and_share_them_as_before(
+    embedded: Modules, utilities_M: FloatArray, rank: int
+) -> None:
+    """Up to the leftover, which single ranks of 256 or 384 parameters use up."""
+    inside_M = levelled(embedded, utilities_M, coarse=False, fine=True)
+    ranks_M = coarse_fine(embedded, inside_M, rank * 13056, unsure(1.0), NO_BOUNDS)
+    assert spending(embedded, ranks_M) == pytest.approx([rank * 2176] * 6, abs=6 * 384)
+    ratio_M = inside_M / utilities_M
+    for layer in range(6):
+        rows = slice(7 * layer, 7 * layer + 7)
+        assert ratio_M[rows] == pytest.approx(np.full(7, ratio_M[7 * layer]))
+        assert inside_M[rows].sum() == pytest.approx(2176)
+
+
+@given(utilities_M=UTILITIES, budget=st.integers(0, 100_000), share=st.floats(0, 1))
+@settings(max_examples=30, deadline=None)
+def test_with_fine_off_ranks_within_a_layer_are_equal_up_to_the_leftover(
+    embedded: Modules, utilities_M: FloatArray, budget: int, share: float
+) -> None:
+    """Ranks of 256 and 384 parameters fill a budget best when some are one higher or lower."""
+    alike_M = levelled(embedded, utilities_M, coarse=True, fine=False)
+    ranks_M = coarse_fine(embedded, alike_M, budget, unsure(share), NO_BOUNDS)
+    for layer in range(6):
+        rows = slice(7 * layer, 7 * layer + 7)
+        assert alike_M[rows].sum() == pytest.approx(utilities_M[rows].sum())
+        assert np.ptp(ranks_M[rows]) <= 2
+
+
+def test_with_both_levels_on_utilities_are_what_they_were(embedded: Modules) -> None:
+    utilities_M = np.arange(1.0, 43)
+    assert levelled(embedded, utilities_M, coarse=True, fine=True).tolist() == utilities_M.tolist()
 
 
 @given(

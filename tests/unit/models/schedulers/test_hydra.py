@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from rankscope.models.reading import parse_config
 from rankscope.models.schedulers.contract import (
     Apply,
     Keep,
@@ -19,10 +20,22 @@ from rankscope.models.schedulers.contract import (
     View,
 )
 from rankscope.models.schedulers.hydra import Hydra
+from rankscope.tasks.client import inventory_of
+from tests.unit.models.schedulers.taught import teacher
 
 Modules = tuple[ModuleState, ...]
 Drive = Callable[..., list[Any]]
 Answer = Callable[[View, MeasurementRequest], KnockOutResult]
+
+BOLD = {
+    "early_lr_factor": 0.3,
+    "first_event_fraction": 0.1,
+    "layer_prior_sd": 1.5,
+    "type_prior_sd": 1.0,
+    "mlp_prior_ratio": 3.0,
+    "knock_out_log_sd": 0.3,
+}
+"""Believes its knock-outs, expects little of early layers and much of MLPs: it moves far."""
 
 BUDGET = 13056
 LATE = (0.02, 0.02, 0.05, 0.2, 0.3, 0.3)
@@ -64,6 +77,10 @@ def world(layers: tuple[float, ...], noise: float = 0.002, loss: float = 2.0) ->
     return answer
 
 
+def bold(**changes: float) -> Hydra:
+    return Hydra.model_validate(BOLD | changes)
+
+
 def spending(decided: list[Any]) -> list[int]:
     """Parameters per layer after the last decision."""
     view, decision = decided[-1].view, decided[-1].decision
@@ -76,7 +93,7 @@ def spending(decided: list[Any]) -> list[int]:
 
 def test_it_starts_uniform_with_early_layers_damped(embedded: Modules) -> None:
     view = View(step=0, num_steps=100, budget=BUDGET, seed=0, modules=embedded)
-    decision, memory = Hydra().plan(view, {})
+    decision, memory = bold().plan(view, {})
     assert isinstance(decision, Apply)
     assert set(decision.ranks.values()) == {1}
     assert decision.lr_factors is not None
@@ -84,22 +101,25 @@ def test_it_starts_uniform_with_early_layers_damped(embedded: Modules) -> None:
     assert memory == {}
 
 
-def test_with_the_defaults_there_are_six_decisions_until_half_of_the_run() -> None:
-    assert Hydra().decision_steps(150) == (0, 15, 30, 45, 60, 75)
+def test_decisions_go_on_from_the_first_event_until_half_of_the_run() -> None:
+    assert bold().decision_steps(150) == (0, 15, 30, 45, 60, 75)
+    assert Hydra().decision_steps(150) == (0, 30, 45, 60, 75)
     assert Hydra().decision_steps(1) == (0, 1)
 
 
-def test_the_first_event_knocks_out_13_groups_and_later_ones_four(embedded: Modules) -> None:
+def test_the_first_event_knocks_out_every_layer_and_type_and_later_ones_four(
+    embedded: Modules,
+) -> None:
     view = View(step=10, num_steps=100, budget=BUDGET, seed=0, modules=embedded, train_loss=2.0)
-    first, _ = Hydra().plan(view, {})
+    first, _ = bold().plan(view, {})
     assert isinstance(first, Measure)
     (request,) = first.requests
     assert isinstance(request, KnockOut)
     assert len(request.groups) == 13
     assert request.num_items == 32
     answered = view.model_copy(update={"measurements": (world(LATE)(view, request),)})
-    _, memory = Hydra().plan(answered, {})
-    later, _ = Hydra().plan(view.model_copy(update={"step": 20}), memory)
+    _, memory = bold().plan(answered, {})
+    later, _ = bold().plan(view.model_copy(update={"step": 20}), memory)
     assert isinstance(later, Measure)
     (request,) = later.requests
     assert isinstance(request, KnockOut)
@@ -107,7 +127,7 @@ def test_the_first_event_knocks_out_13_groups_and_later_ones_four(embedded: Modu
 
 
 def test_rank_moves_to_the_layers_and_types_that_matter(embedded: Modules, drive: Drive) -> None:
-    decided = drive(Hydra(), embedded, BUDGET, world(LATE))
+    decided = drive(bold(), embedded, BUDGET, world(LATE))
     first = decided[1].decision
     assert isinstance(first, Apply)
     per_layer = spending(decided)
@@ -121,7 +141,7 @@ def test_layers_that_are_alike_keep_about_equal_shares_inside_the_mlp(
     embedded: Modules, drive: Drive
 ) -> None:
     """No early layer starves though its knock-outs are damped (RANK_SPIKE_2.md section 8)."""
-    per_layer = spending(drive(Hydra(), embedded, BUDGET, world(LEVEL)))
+    per_layer = spending(drive(bold(), embedded, BUDGET, world(LEVEL)))
     assert min(per_layer) > 0.7 * 2176
     assert max(per_layer) < 1.4 * 2176
 
@@ -129,13 +149,13 @@ def test_layers_that_are_alike_keep_about_equal_shares_inside_the_mlp(
 def test_without_the_correction_for_damping_early_layers_get_less(
     embedded: Modules, drive: Drive
 ) -> None:
-    with_it = spending(drive(Hydra(), embedded, BUDGET, world(LEVEL)))
-    without = spending(drive(Hydra(damping_exponent=0.0), embedded, BUDGET, world(LEVEL)))
+    with_it = spending(drive(bold(), embedded, BUDGET, world(LEVEL)))
+    without = spending(drive(bold(damping_exponent=0.0), embedded, BUDGET, world(LEVEL)))
     assert sum(without[:3]) < sum(with_it[:3])
 
 
 def test_every_move_tells_its_figures_winner_and_payer(embedded: Modules, drive: Drive) -> None:
-    decision = drive(Hydra(), embedded, BUDGET, world(LATE))[1].decision
+    decision = drive(bold(), embedded, BUDGET, world(LATE))[1].decision
     assert decision.predicted_gain > 0
     assert decision.predicted_gain_sd > 0
     assert decision.threshold == 0
@@ -151,7 +171,7 @@ def test_every_move_tells_its_figures_winner_and_payer(embedded: Modules, drive:
 def test_later_decisions_keep_with_figures_when_nothing_new_is_learned(
     embedded: Modules, drive: Drive
 ) -> None:
-    decisions = [d.decision for d in drive(Hydra(), embedded, BUDGET, world(LATE))[2:]]
+    decisions = [d.decision for d in drive(bold(), embedded, BUDGET, world(LATE))[2:]]
     assert all(isinstance(d, Keep) for d in decisions)
     assert all(d.threshold > d.predicted_gain for d in decisions if d.threshold is not None)
 
@@ -160,7 +180,7 @@ def test_the_effect_of_a_move_is_reported_at_the_next_decision(
     embedded: Modules, drive: Drive
 ) -> None:
     """Probe and training loss both fall by 0.1 per decision here: nothing beyond training."""
-    decided = drive(Hydra(), embedded, BUDGET, world(LATE))
+    decided = drive(bold(), embedded, BUDGET, world(LATE))
     assert decided[1].decision.realised_gain is None
     assert decided[2].decision.realised_gain == pytest.approx(0.0, abs=1e-9)
     assert "probe loss fell by 0.1000" in decided[2].decision.reason
@@ -174,7 +194,7 @@ def test_a_changed_world_moves_rank_later_within_the_allowed_move(
         layers = LATE if view.step <= 10 else tuple(reversed(LATE))
         return world(layers)(view, request)
 
-    eager = Hydra(caution_sds=0.0, min_gain_fraction=0.0, refresh_groups=13)
+    eager = bold(caution_sds=0.0, min_gain_fraction=0.0, refresh_groups=13)
     decided = drive(eager, embedded, BUDGET, turned)
     later = [d for d in decided[2:] if isinstance(d.decision, Apply)]
     assert later
@@ -191,8 +211,8 @@ def test_more_caution_never_moves_more_often(
 ) -> None:
     """At the second event, where both have seen and done the same."""
     answer = world(tuple(reversed(LATE)), noise=0.05)
-    eager = Hydra(caution_sds=0.0, min_gain_fraction=0.0)
-    careful = Hydra(caution_sds=caution, min_gain_fraction=least)
+    eager = bold(caution_sds=0.0, min_gain_fraction=0.0)
+    careful = bold(caution_sds=caution, min_gain_fraction=least)
     if isinstance(drive(careful, embedded, BUDGET, answer)[2].decision, Apply):
         assert isinstance(drive(eager, embedded, BUDGET, answer)[2].decision, Apply)
 
@@ -200,7 +220,7 @@ def test_more_caution_never_moves_more_often(
 def test_flat_knock_outs_keep_uniform_ranks_and_are_asked_in_full_again(
     embedded: Modules, drive: Drive
 ) -> None:
-    decided = drive(Hydra(), embedded, BUDGET, world((0.0,) * 6, noise=1e-9))
+    decided = drive(bold(), embedded, BUDGET, world((0.0,) * 6, noise=1e-9))
     assert all(isinstance(d.decision, Keep) for d in decided[1:])
     assert "flat" in decided[1].decision.reason
     assert all(len(d.view.measurements[0].rise) == 13 for d in decided[1:])
@@ -215,7 +235,7 @@ def test_measurements_that_are_not_finite_keep_ranks_and_memory(
         first = next(iter(good.rise))
         return good.model_copy(update={"rise": good.rise | {first: broken}})
 
-    for _, memory, decision in drive(Hydra(), embedded, BUDGET, answer)[1:]:
+    for _, memory, decision in drive(bold(), embedded, BUDGET, answer)[1:]:
         assert isinstance(decision, Keep)
         assert "not usable: the knock-out of" in decision.reason
         assert memory == {}
@@ -224,32 +244,85 @@ def test_measurements_that_are_not_finite_keep_ranks_and_memory(
 def test_nothing_to_knock_out_keeps(embedded: Modules) -> None:
     modules = tuple(m.model_copy(update={"rank": 0}) for m in embedded)
     view = View(step=10, num_steps=100, budget=255, seed=0, modules=modules)
-    assert isinstance(Hydra().plan(view, {})[0], Keep)
+    assert isinstance(bold().plan(view, {})[0], Keep)
 
 
 def test_a_budget_lowered_during_the_run_is_kept_at_once(embedded: Modules, drive: Drive) -> None:
-    done = drive(Hydra(), embedded, BUDGET, world(LATE))[2]
+    done = drive(bold(), embedded, BUDGET, world(LATE))[2]
     lowered = done.view.model_copy(update={"budget": BUDGET // 2})
-    decision, _ = Hydra().plan(lowered, done.memory)
+    decision, _ = bold().plan(lowered, done.memory)
     assert isinstance(decision, Apply)
     after = sum(m.cost * decision.ranks.get(m.name, m.rank) for m in lowered.modules)
     assert after <= BUDGET // 2
 
 
-def test_every_part_has_layers_and_types_of_its_own(embedded: Modules) -> None:
+def test_every_part_is_a_group_and_has_layers_and_types_of_its_own(embedded: Modules) -> None:
     vision = tuple(
         m.model_copy(update={"name": f"vision.{m.name}", "part": "vision"}) for m in embedded[:14]
     )
     view = View(step=10, num_steps=100, budget=99_999, seed=0, modules=embedded + vision)
-    decision, _ = Hydra().plan(view, {})
+    decision, _ = bold().plan(view, {})
     assert isinstance(decision, Measure)
     (request,) = decision.requests
     assert isinstance(request, KnockOut)
-    assert len(request.groups) == 13 + 2 + 7
-    start, _ = Hydra().plan(view.model_copy(update={"step": 0}), {})
+    assert len(request.groups) == 2 + 13 + (2 + 7)
+    start, _ = bold().plan(view.model_copy(update={"step": 0}), {})
     assert isinstance(start, Apply)
     assert start.lr_factors is not None
     assert {start.lr_factors[m.name] for m in vision} == {1.0}
+
+
+def test_by_default_nothing_is_damped_and_nothing_said_of_it(embedded: Modules) -> None:
+    view = View(step=0, num_steps=100, budget=BUDGET, seed=0, modules=embedded)
+    decision, _ = Hydra().plan(view, {})
+    assert isinstance(decision, Apply)
+    assert set((decision.lr_factors or {}).values()) == {1.0}
+    assert decision.reason == "uniform until something is measured"
+
+
+def test_by_default_one_noisy_measurement_of_layers_alike_moves_little(
+    embedded: Modules, drive: Drive
+) -> None:
+    """What a knock-out says is taken to be off by a factor of 3 and more."""
+    decided = drive(Hydra(), embedded, BUDGET, world(LEVEL, noise=0.05))
+    timid, brave = spending(decided), spending(drive(bold(), embedded, BUDGET, world(LEVEL)))
+    assert max(timid) - min(timid) <= max(brave) - min(brave)
+    assert min(timid) > 0.7 * 2176
+
+
+def test_by_default_rank_follows_where_the_budget_has_room_for_small_moves(
+    embedded: Modules, drive: Drive
+) -> None:
+    """At rank 4 a layer worth 15 times another's gets more, if far from 15 times as much."""
+    decided = drive(Hydra(), embedded, 4 * BUDGET, world(LATE, noise=1e-4))
+    per_layer = spending(decided)
+    assert isinstance(decided[1].decision, Apply)
+    assert sum(per_layer[3:]) > 1.1 * sum(per_layer[:3])
+    assert min(per_layer) > 0
+
+
+@pytest.mark.parametrize(("is_taught", "passes"), [(False, [24, 5, 5, 5]), (True, [5, 5, 5, 5])])
+def test_its_events_cost_the_forward_passes_that_its_description_says(
+    drive: Drive, is_taught: bool, passes: list[int]
+) -> None:
+    """On the embedded model: 1 + 2 parts + 8 layers + 13 types, then 1 + 4."""
+    raw = {"data": {"kind": "easy_vqa"}, "lora": {"parts": ["language", "vision"]}}
+    inventory = inventory_of(parse_config(raw))
+    modules = [
+        ModuleState(**m.model_dump(), rank=1, min_rank=0, max_rank=16) for m in inventory.modules
+    ]
+
+    def answer(_: View, request: MeasurementRequest) -> KnockOutResult:
+        assert isinstance(request, KnockOut)
+        rise = dict.fromkeys(request.groups, 0.1)
+        return KnockOutResult(loss=1.0, rise=rise, rise_se=dict.fromkeys(rise, 0.01))
+
+    budget = sum(m.cost for m in modules)
+    offline = teacher(modules) if is_taught else None
+    events = drive(Hydra(), modules, budget, answer, offline=offline)[1:]
+    assert [sum(1 + len(r.rise) for r in one.view.measurements) for one in events] == passes
+    assert Hydra.__doc__ is not None
+    assert re.search(rf"\b{sum(passes)} (passes|without)", Hydra.__doc__)
 
 
 def test_a_first_event_after_the_freeze_is_refused() -> None:

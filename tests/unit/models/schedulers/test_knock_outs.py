@@ -43,6 +43,19 @@ def test_the_only_type_of_a_part_is_no_group_of_its_own(embedded: Modules) -> No
     assert "type projector.linear" not in groups
 
 
+def test_parts_are_groups_where_there_are_several(embedded: Modules) -> None:
+    """Unless no module of the part has a rank that could be knocked out."""
+    vision = tuple(
+        m.model_copy(update={"name": f"vision.{m.name}", "part": "vision"}) for m in embedded[:14]
+    )
+    groups = groups_of((*embedded, *vision))
+    assert list(groups)[:2] == ["part language", "part vision"]
+    assert groups["part vision"] == ("part", tuple(m.name for m in vision))
+    assert not any(group.kind == "part" for group in groups_of(embedded).values())
+    without = tuple(m.model_copy(update={"rank": 0}) for m in vision)
+    assert "part vision" not in groups_of((*embedded, *without))
+
+
 def test_a_groups_weight_is_visibility_times_log_of_one_plus_rank(embedded: Modules) -> None:
     modules = tuple(m.model_copy(update={"rank": 3}) for m in embedded)
     visibility = {m.name: 0.5 for m in modules}
@@ -66,6 +79,18 @@ def test_a_rise_is_floored_in_itself_and_by_share(embedded: Modules) -> None:
     assert first.sd == pytest.approx(math.hypot(0.1, 0.3))
     assert second.value == pytest.approx(math.log(0.01102))
     assert second.sd == pytest.approx(0.3)
+
+
+def test_a_parts_rise_is_floored_by_its_share_of_all_parts(embedded: Modules) -> None:
+    """Parts rose by 0.4 and 0.1: total .5, so logs of .41 and .11; the layer's .3 is apart."""
+    vision = embedded[0].model_copy(update={"name": "v", "part": "vision"})
+    groups = groups_of((*embedded, vision))
+    rise = {"part language": 0.4, "part vision": 0.1, "layer language.0": 0.3}
+    measured = KnockOutResult(loss=1.0, rise=rise, rise_se=dict.fromkeys(rise, 0.0))
+    weights = {name: np.ones(43) for name in groups}
+    first, second, layer = observations_of(measured, groups, rise, weights, 1.3)
+    assert np.exp([first.value, second.value]) == pytest.approx([0.41, 0.11])
+    assert np.exp(layer.value) == pytest.approx(0.306)
 
 
 @pytest.mark.parametrize(

@@ -44,11 +44,11 @@ def test_modules_outside_the_language_model_are_named_with_their_part(embedded: 
 
 
 def test_the_sentence_counts_half_of_all_parameters_that_differ(embedded: Modules) -> None:
-    """L5 down_proj + 384 and L0 q_proj - 256: half of 640."""
+    """L5 down_proj + 384 and L0 q_proj - 256: half of 640; utilities of 1 and 256 / 384."""
     new_M = np.ones(42, dtype=np.int64)
     new_M[[0, 41]] = 0, 2
     model = BayesianLinear.from_prior(EffectPrior.believed(embedded, FLAT))
     move = predicted(model, np.ones(42, dtype=np.int64), new_M)
     told_text = told(embedded, move, model)
     assert told_text == "320 parameters; winner L5 down_proj 1 -> 2; loser L0 q_proj 1 -> 0"
-    assert move.gain.mean == pytest.approx(np.log(3 / 2) - np.log(2))
+    assert move.gain.mean == pytest.approx(np.log(3 / 2) - 2 / 3 * np.log(2))

@@ -4,7 +4,7 @@ import copy
 import json
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -29,12 +29,37 @@ from rankscope.models.schedulers.contract import (
     View,
     WeightSensitivityResult,
 )
+from rankscope.models.schedulers.hydra import Hydra
+from rankscope.models.schedulers.offline.model import OfflineModel
+from tests.unit.models.schedulers.taught import teacher
 
 Drive = Callable[..., list[Any]]
 
 EVERY_PLANNER = pytest.mark.parametrize(
     "planner", [t.model_validate({}) for t in PLANNERS], ids=lambda p: p.kind
 )
+
+LEVELS_OFF = (
+    Hydra(coarse=False),
+    Hydra(fine=False),
+    Hydra(dynamic=False),
+    Hydra(coarse=False, fine=False),
+)
+EVERY_WAY_TO_PLAN = pytest.mark.parametrize(
+    "planner",
+    [*(t.model_validate({}) for t in PLANNERS), *LEVELS_OFF],
+    ids=lambda p: " without ".join((p.kind, *(name for name, on in p if on is False))),
+)
+"""Every planner, and those that switch much of themselves off."""
+
+
+class Run(NamedTuple):
+    """What a planner meets."""
+
+    modules: tuple[ModuleState, ...]
+    budget: int
+    seed: int
+    offline: OfflineModel | None
 
 
 @st.composite
@@ -77,12 +102,18 @@ def inventories(draw: st.DrawFn) -> tuple[ModuleState, ...]:
 
 
 @st.composite
-def settings_of_a_run(draw: st.DrawFn) -> tuple[tuple[ModuleState, ...], int, int]:
-    """Modules, a budget that at least carries the minimum ranks, and a seed for the answers."""
+def settings_of_a_run(draw: st.DrawFn) -> Run:
+    """Modules, a budget that at least carries the minimum ranks, a seed for the answers.
+
+    Perhaps with what past runs taught, useful or not.
+    """
     modules = draw(inventories())
     least = sum(m.cost * m.min_rank for m in modules)
     most = sum(m.cost * m.max_rank for m in modules)
-    return modules, draw(st.integers(least, most + 50)), draw(st.integers(0, 2**16))
+    budget, seed = draw(st.integers(least, most + 50)), draw(st.integers(0, 2**16))
+    is_useful = draw(st.sampled_from([None, True, False]))
+    offline = None if is_useful is None else teacher(modules, is_useful=is_useful, seed=seed)
+    return Run(modules, budget, seed, offline)
 
 
 def answers(seed: int) -> Callable[[View, MeasurementRequest], MeasurementResult]:
@@ -118,16 +149,17 @@ def answers(seed: int) -> Callable[[View, MeasurementRequest], MeasurementResult
     return answer
 
 
-@EVERY_PLANNER
+@EVERY_WAY_TO_PLAN
 @given(run=settings_of_a_run())
 @settings(max_examples=30, deadline=None)
 def test_ranks_never_leave_the_budget_or_the_bounds_and_only_known_modules_are_named(
     planner: RankPlanner,
     drive: Drive,
-    run: tuple[tuple[ModuleState, ...], int, int],
+    run: Run,
 ) -> None:
-    modules, budget, seed = run
-    for view, _, decision in drive(planner, modules, budget, answers(seed)):
+    for view, _, decision in drive(
+        planner, run.modules, run.budget, answers(run.seed), offline=run.offline
+    ):
         if not isinstance(decision, Apply):
             continue
         known = {m.name: m for m in view.modules}
@@ -138,34 +170,36 @@ def test_ranks_never_leave_the_budget_or_the_bounds_and_only_known_modules_are_n
         assert all(m.min_rank <= ranks[name] <= m.max_rank for name, m in known.items())
         assert all(ranks[name] == m.rank for name, m in known.items() if m.pinned)
         assert all(ranks[name] % m.multiple == 0 for name, m in known.items())
-        assert sum(m.cost * ranks[name] for name, m in known.items()) <= budget
+        assert sum(m.cost * ranks[name] for name, m in known.items()) <= run.budget
 
 
-@EVERY_PLANNER
+@EVERY_WAY_TO_PLAN
 @given(run=settings_of_a_run())
 @settings(max_examples=6, deadline=None)
 def test_at_most_three_questions_are_asked_before_a_decision(
     planner: RankPlanner,
     drive: Drive,
-    run: tuple[tuple[ModuleState, ...], int, int],
+    run: Run,
 ) -> None:
-    modules, budget, seed = run
-    for view, _, decision in drive(planner, modules, budget, answers(seed)):
+    for view, _, decision in drive(
+        planner, run.modules, run.budget, answers(run.seed), offline=run.offline
+    ):
         assert isinstance(decision, Apply | Keep)
         assert len(view.measurements) <= 3
 
 
-@EVERY_PLANNER
+@EVERY_WAY_TO_PLAN
 @given(run=settings_of_a_run(), order=st.randoms(use_true_random=False))
 @settings(max_examples=10, deadline=None)
 def test_a_decision_is_a_pure_function_that_ignores_the_order_of_modules(
     planner: RankPlanner,
     drive: Drive,
-    run: tuple[tuple[ModuleState, ...], int, int],
+    run: Run,
     order: random.Random,
 ) -> None:
-    modules, budget, seed = run
-    for view, memory, decision in drive(planner, modules, budget, answers(seed)):
+    for view, memory, decision in drive(
+        planner, run.modules, run.budget, answers(run.seed), offline=run.offline
+    ):
         untouched = copy.deepcopy(memory)
         again, left = planner.plan(view, memory)
         assert memory == untouched
@@ -178,23 +212,25 @@ def test_a_decision_is_a_pure_function_that_ignores_the_order_of_modules(
         assert left == other_left
 
 
-@EVERY_PLANNER
+@EVERY_WAY_TO_PLAN
 @given(run=settings_of_a_run())
 @settings(max_examples=10, deadline=None)
 def test_memory_and_decision_survive_json(
     planner: RankPlanner,
     drive: Drive,
-    run: tuple[tuple[ModuleState, ...], int, int],
+    run: Run,
 ) -> None:
-    modules, budget, seed = run
-    for view, memory, decision in drive(planner, modules, budget, answers(seed)):
+    for view, memory, decision in drive(
+        planner, run.modules, run.budget, answers(run.seed), offline=run.offline
+    ):
         _, left = planner.plan(view, memory)
         assert json.loads(json.dumps(left, allow_nan=False)) == left
         assert type(decision).model_validate_json(decision.model_dump_json()) == decision
 
 
-@EVERY_PLANNER
+@EVERY_WAY_TO_PLAN
 @given(num_steps=st.integers(1, 100_000))
+@settings(deadline=None)
 def test_decision_steps_ascend_within_the_run(planner: RankPlanner, num_steps: int) -> None:
     steps = planner.decision_steps(num_steps)
     assert list(steps) == sorted(set(steps))

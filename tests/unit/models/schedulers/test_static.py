@@ -59,6 +59,12 @@ def test_unselected_modules_keep_their_minimum_and_pins(embedded: tuple[ModuleSt
     assert ranks[least.name] == 3
 
 
+def test_which_modules_share_the_budget_can_be_asked(embedded: tuple[ModuleState, ...]) -> None:
+    selected = Static(where="late_mlp").selected(embedded)
+    assert selected == {m.name for m in embedded if m.layer >= 3 and m.d_out == 256}
+    assert Static(where="pattern", pattern="fc9").selected(embedded) == frozenset()
+
+
 def test_a_pattern_without_effect_is_refused() -> None:
     with pytest.raises(ValidationError, match="pattern has an effect with where: pattern only"):
         Static(where="mlp", pattern="q_proj")
