@@ -70,13 +70,15 @@ def get_model(engine: Engine, name: str) -> OfflineModel | None:
         ) from error
 
 
-def newest_useful(engine: Engine, modules: Sequence[AdaptableModule]) -> OfflineModel | None:
-    """The newest useful model of the architecture that these modules belong to, or None.
+def newest_model(
+    engine: Engine, modules: Sequence[AdaptableModule], *, is_useful: bool
+) -> OfflineModel | None:
+    """The newest useful, or not useful, model of these modules' architecture, or None.
 
     Models of another version are passed over.
     """
     for row in list_models(engine):
-        if not row.is_useful or row.version != VERSION:
+        if row.is_useful != is_useful or row.version != VERSION:
             continue
         model = get_model(engine, row.name)
         if model is not None and model.architecture.kinship(modules) == "same":

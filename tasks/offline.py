@@ -10,7 +10,7 @@ from rankscope.models.reading import ConfigError
 from rankscope.models.schedulers.contract import RankPlanner
 from rankscope.models.schedulers.offline.model import OfflineModel
 from rankscope.models.schedulers.offline.shipped import best_of, shipped_models
-from rankscope.storage.learned_models import get_model, list_models, newest_useful
+from rankscope.storage.learned_models import get_model, list_models, newest_model
 
 ANY, NONE = "auto", "none"
 RESERVED_NAMES = frozenset({ANY, NONE})
@@ -24,9 +24,10 @@ def resolve_offline(
 ) -> OfflineModel | None:
     """The offline model that a planner wants.
 
-    ``auto`` takes the newest useful one of the architecture from the database, else the shipped one
-    of most families, else none. A name may also mean a model of the same kind with other depths or
-    widths.
+    ``auto`` takes, of the run's architecture, the newest useful one in the database, else the
+    useful shipped one of most families, else the newest in the database that is not useful but
+    knows the best static rule, else none. A name may also mean a model of the same kind with other
+    depths or widths.
 
     Args:
         engine: Where learned models are; without it only shipped ones are known.
@@ -40,8 +41,7 @@ def resolve_offline(
     if wanted == NONE:
         return None
     if wanted == ANY:
-        learned = None if engine is None else newest_useful(engine, modules)
-        return learned or best_of(shipped_models().values(), modules)
+        return _best_there_is(engine, modules)
     model = shipped_models().get(wanted)
     if model is None and engine is not None:
         model = get_model(engine, wanted)
@@ -57,6 +57,19 @@ def resolve_offline(
             f"{wanted!r} knows nothing of {unknown}; choose {ANY}, {NONE} or another model"
         )
     return model
+
+
+def _best_there_is(
+    engine: Engine | None, modules: Sequence[AdaptableModule]
+) -> OfflineModel | None:
+    shipped = best_of(shipped_models().values(), modules)
+    if engine is None:
+        return shipped
+    return (
+        newest_model(engine, modules, is_useful=True)
+        or shipped
+        or newest_model(engine, modules, is_useful=False)
+    )
 
 
 def known_names(engine: Engine | None) -> list[str]:
@@ -76,5 +89,5 @@ def told(model: OfflineModel | None, wanted: str) -> str:
     if model is None:
         return f"no offline performance model ({wanted})"
     learned = f"learned from {model.provenance.num_runs} runs of {', '.join(model.families)}"
-    useful = "useful" if model.is_useful else f"not useful, static rule {model.fallback} instead"
-    return f"offline performance model {model.name} ({wanted}): {learned}; {useful}"
+    start = "useful" if model.is_useful else f"not useful, {model.fallback} ranks instead"
+    return f"offline performance model {model.name} ({wanted}): {learned}; {start}"

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, update
 from rankscope.models.schedulers.offline.model import OfflineModel
 from rankscope.storage.database import writing
 from rankscope.storage.errors import OtherVersionError
-from rankscope.storage.learned_models import get_model, list_models, newest_useful, store_model
+from rankscope.storage.learned_models import get_model, list_models, newest_model, store_model
 from rankscope.storage.packing import pack_model
 from rankscope.storage.tables import LearnedModel
 from tests.unit.models.schedulers.offline.planted import MODULES, architecture, learned, past_runs
@@ -44,10 +44,21 @@ def test_the_newest_useful_model_of_an_architecture_is_found(engine: Engine) -> 
     ):
         store_model(engine, model)
     assert [row.name for row in list_models(engine)] == ["useless", "newer", "older"]
-    found = newest_useful(engine, MODULES)
+    found = newest_model(engine, MODULES, is_useful=True)
     assert found is not None
     assert found.name == "newer"
-    assert newest_useful(engine, architecture(layers=9)) is None
+    assert newest_model(engine, architecture(layers=9), is_useful=True) is None
+
+
+def test_the_newest_model_that_is_not_useful_is_found_too(engine: Engine) -> None:
+    store_model(engine, later("useful", days=9))
+    assert newest_model(engine, MODULES, is_useful=False) is None
+    for number in (2, 3, 1):
+        store_model(engine, later(f"useless {number}", days=number, is_useful=False))
+    found = newest_model(engine, MODULES, is_useful=False)
+    assert found is not None
+    assert found.name == "useless 3"
+    assert newest_model(engine, architecture(layers=9), is_useful=False) is None
 
 
 def test_a_model_of_another_version_is_refused_by_name_and_passed_over_else(
@@ -59,4 +70,4 @@ def test_a_model_of_another_version_is_refused_by_name_and_passed_over_else(
         connection.execute(update(LearnedModel).values(version=2, model=strange))
     with pytest.raises(OtherVersionError, match=r"version 1, planted is of version 2; learn it"):
         get_model(engine, "planted")
-    assert newest_useful(engine, MODULES) is None
+    assert newest_model(engine, MODULES, is_useful=True) is None

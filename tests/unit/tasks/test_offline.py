@@ -8,7 +8,9 @@ from sqlalchemy import Engine, update
 
 from rankscope.models.config import RunConfig
 from rankscope.models.reading import ConfigError, parse_config
+from rankscope.models.schedulers.offline.architecture import Architecture
 from rankscope.models.schedulers.offline.model import OfflineModel
+from rankscope.models.schedulers.offline.shipped import best_of, shipped_models
 from rankscope.storage import history
 from rankscope.storage.database import migrate, open_database, writing
 from rankscope.storage.learned_models import list_models, store_model
@@ -61,6 +63,8 @@ def hydra(offline: str) -> RunConfig:
 
 
 MODULES = inventory_of(hydra("none")).modules
+OF_NO_RUN = tuple(module.model_copy(update={"d_in": 512}) for module in MODULES)
+"""Modules that nothing was ever learned about."""
 
 
 def renamed(
@@ -98,16 +102,40 @@ def test_auto_is_the_newest_useful_one_of_the_architecture(
     ):
         store_model(engine, one)
     assert resolve_offline(engine, "auto", MODULES) == newest
-    wider = [module.model_copy(update={"d_in": 512}) for module in MODULES]
-    assert resolve_offline(engine, "auto", wider) is None
+    assert resolve_offline(engine, "auto", OF_NO_RUN) is None
+
+
+def test_auto_is_the_newest_useless_one_where_none_is_useful(
+    engine: Engine, model: OfflineModel
+) -> None:
+    """It knows the static rule that was best in past runs of this very architecture."""
+    ours = {"architecture": Architecture.of(OF_NO_RUN)}
+    newest = renamed(model, "newest", days=2, is_useful=False).model_copy(update=ours)
+    older = renamed(model, "older", days=1, is_useful=False).model_copy(update=ours)
+    for one in (newest, older, renamed(model, "of others", days=3, is_useful=False)):
+        store_model(engine, one)
+    assert resolve_offline(engine, "auto", OF_NO_RUN) == newest
+    useful = renamed(model, "useful").model_copy(update=ours)
+    store_model(engine, useful)
+    assert resolve_offline(engine, "auto", OF_NO_RUN) == useful
+
+
+def test_a_shipped_useful_one_goes_before_a_useless_one_of_the_database(
+    engine: Engine, model: OfflineModel
+) -> None:
+    """Of the embedded model there may be a shipped one, or not."""
+    useless = renamed(model, "useless", is_useful=False)
+    store_model(engine, useless)
+    shipped = best_of(shipped_models().values(), MODULES)
+    assert resolve_offline(None, "auto", MODULES) == shipped
+    assert resolve_offline(engine, "auto", MODULES) == (shipped or useless)
 
 
 def test_a_model_of_other_widths_or_depths_may_be_named(
     engine: Engine, model: OfflineModel
 ) -> None:
     store_model(engine, model)
-    wider = [module.model_copy(update={"d_in": 512}) for module in MODULES]
-    assert resolve_offline(engine, "learned", wider) == model
+    assert resolve_offline(engine, "learned", OF_NO_RUN) == model
 
 
 def test_a_model_of_another_architecture_is_refused(engine: Engine, model: OfflineModel) -> None:
@@ -126,12 +154,10 @@ def test_an_unknown_name_is_refused_with_those_there_are(
 
 
 def test_people_are_told_what_a_run_begins_with(model: OfflineModel) -> None:
-    runs = "learned from 36 runs of easy-vqa, look, words"
-    assert (
-        told(renamed(model, "a"), "auto") == f"offline performance model a (auto): {runs}; useful"
-    )
-    useless = told(renamed(model, "a", is_useful=False), "a")
-    assert useless.endswith(f"not useful, static rule {model.fallback} instead")
+    begin = "offline performance model a (auto): learned from 36 runs of easy-vqa, look, words; "
+    assert told(renamed(model, "a"), "auto") == f"{begin}useful"
+    useless = renamed(model, "a", is_useful=False)
+    assert told(useless, "auto") == f"{begin}not useful, {model.fallback} ranks instead"
     assert told(None, "auto") == "no offline performance model (auto)"
 
 
@@ -206,14 +232,19 @@ def test_a_runs_planner_sees_the_model_at_every_decision_and_a_replay_too(
         assert again.decision == was.decision
 
 
+@pytest.mark.parametrize("wanted", ["learned", "auto"])
 def test_a_run_that_goes_on_keeps_the_model_it_began_with(
-    engine: Engine, model: OfflineModel, tmp_path: Path
+    engine: Engine, model: OfflineModel, tmp_path: Path, wanted: str
 ) -> None:
+    """Whatever was learned meanwhile, under its name or a newer one."""
     store_model(engine, model)
-    config = hydra("learned")
+    config = hydra(wanted)
     run = run_of(engine, tmp_path, config)
-    store_model(engine, renamed(model, "learned", days=1))
-    assert offline_of_run(engine, run, config)(inventory_of(config)) == model
+    later = renamed(model, "learned", days=1)
+    store_model(engine, later)
+    inventory = inventory_of(config)
+    assert offline_of_run(engine, run, config)(inventory) == model
+    assert resolve_offline(engine, wanted, inventory.modules) == later
 
 
 def test_a_name_that_is_gone_when_training_begins_fails_the_run_before_it(
