@@ -92,11 +92,13 @@ def _tell(learnt: client.Learnt, where: str) -> None:
                 for one in validation.families
             ],
         )
-    pooled = (
-        "not known with one family" if validation.pooled is None else _interval(validation.pooled)
+    pooled, gain = (
+        "not known with one family" if one is None else _interval(one)
+        for one in (validation.pooled, validation.gain)
     )
     use = "useful" if model.is_useful else f"not useful; static rule instead: {model.fallback}"
-    out.print(f"usefulness {pooled}: {use}\nstored: {where}", markup=False)
+    out.print(f"mean {pooled}, beyond what even ranks foretell {gain}: {use}", markup=False)
+    out.print(f"stored: {where}", markup=False)
 
 
 def _list(engine: Engine, *, as_json: bool) -> None:

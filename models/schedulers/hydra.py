@@ -70,19 +70,18 @@ class Hydra(HydraSettings):
     """Begin with what past runs taught, measure which groups matter, move rank when sure.
 
     Step 0: where past runs taught something of measured use (``offline``), the best ranks by them;
-    else uniform ranks, or the static rule that was best in past runs. Events follow until half of
-    the run. Without a teacher the first one knocks out every part, layer and module type in turn,
-    and everything may move; all others measure the few groups that say most about the best move,
-    and make a limited one when its predicted gain is sure. The performance model turns all that
-    is known into coarse layer budgets and the fine split within layers.
+    else the static rule that was best in past runs, or uniform ranks. Events follow until half of
+    the run: some groups (parts, layers, module types) are knocked out in turn, those that say
+    most. At a first event without a teacher everything may move; later a limited move is made when
+    its predicted gain is sure. The performance model turns all that is known into coarse layer
+    budgets and the fine split within layers.
 
     ``coarse``, ``fine`` and ``dynamic`` switch its three levels off: equal layer budgets, equal
     ranks within a layer, ranks allocated once.
 
-    Cost, in forward passes over ``probe_items``: 1 + parts + layers + types at a first event that
-    nobody taught for, 1 + ``refresh_groups`` at every other. On the embedded model's language and
-    vision linears (2 parts, 8 layers, 13 types) with the defaults: 4 * 5 = 20 passes over 32 items
-    after past runs, 24 + 3 * 5 = 39 without.
+    Cost, in forward passes over ``probe_items``: 1 + ``first_groups`` at a first event that nobody
+    taught for, 1 + ``refresh_groups`` at every other. On the embedded model's language and vision
+    linears with the defaults: 18 passes over 32 items, 10 after past runs of use.
 
     The method section of HyDRA could not be read (ALGORITHMS.md 1.1). Its abstract gives coarse
     and fine ranks, changes during fine-tuning, a lightweight performance model and no more
@@ -173,19 +172,19 @@ class Hydra(HydraSettings):
         )
 
     def _question(self, view: View, remembered: HydraMemory) -> Decision:
-        """All groups where nothing is known; else those that say most about the best move."""
+        """The groups that say most: about the best move, or of all ranks where none is known."""
         groups = groups_of(view.modules)
         if not groups:
             return Keep(reason="no module has a rank that could be knocked out")
-        asked = tuple(groups)
-        if remembered.model is not None or is_taught(view):
-            learning = self._learning(view)
-            model = learning.recall(remembered)
-            ranks_M = ranks_of(view.modules)
-            direction_M = rank_weights(ranks_M, self._optimum(view, model))
-            if not direction_M.any():
-                direction_M = np.log1p(ranks_M)
-            asked = learning.most_telling(model, direction_M, self.refresh_groups)
+        learning = self._learning(view)
+        model = learning.recall(remembered)
+        ranks_M = ranks_of(view.modules)
+        is_first = remembered.model is None and not is_taught(view)
+        direction_M = rank_weights(ranks_M, self._optimum(view, model))
+        if is_first or not direction_M.any():
+            direction_M = np.log1p(ranks_M)
+        count = self.first_groups if is_first else self.refresh_groups
+        asked = learning.most_telling(model, direction_M, count)
         members = {name: groups[name].modules for name in asked}
         return Measure(requests=(KnockOut(groups=members, num_items=self.probe_items),))
 

@@ -24,12 +24,15 @@ class HydraSettings(RankPlanner):
         0.2, gt=0, lt=1, description="Share of the steps before the first measurement."
     )
     event_interval_fraction: float = Field(
-        0.1, gt=0, lt=1, description="Share of the steps between later decisions."
+        0.3, gt=0, lt=1, description="Share of the steps between later decisions."
     )
     freeze_fraction: float = Field(
         0.5, gt=0, lt=1, description="Share of the steps after which ranks are frozen."
     )
     probe_items: int = Field(32, ge=2, le=65536, description="Probe items per forward pass.")
+    first_groups: int = Field(
+        12, ge=1, le=1000, description="Groups measured at a first decision that nobody taught for."
+    )
     refresh_groups: int = Field(
         4, ge=1, le=1000, description="Groups measured again at each later decision."
     )

@@ -53,12 +53,12 @@ def taught_start(view: View, best_M: IntArray) -> Start:
 
 
 def _why_not(model: OfflineModel) -> str:
-    pooled = model.validation.pooled
-    if pooled is None:
+    gain = model.validation.gain
+    if gain is None:
         return f"{model.name} is of unknown use, learned from one family of tasks"
     return (
-        f"{model.name} is not useful, rank correlation {pooled.spearman:.2f} "
-        f"[{pooled.low:.2f}, {pooled.high:.2f}] on families left out"
+        f"{model.name} is not useful, on families left out its rank correlation exceeds that of "
+        f"even ranks by {gain.spearman:.2f} [{gain.low:.2f}, {gain.high:.2f}]"
     )
 
 

@@ -54,8 +54,10 @@ def learn(
 ) -> Learned:
     """Learn utilities from runs that adapt these modules, and measure how well that foretells.
 
-    Useful is a model whose families, each left out in turn, are foretold with a mean rank
-    correlation whose 95 % interval lies above zero; with one family it cannot be known.
+    Useful is a model whose families, each left out in turn, are foretold better than by utilities
+    in proportion to cost, with the 95 % interval of the gain in mean rank correlation above zero:
+    to know that even ranks beat uneven ones is worth nothing, uniform ranks know it too. With one
+    family it cannot be known.
 
     Args:
         runs: All of one architecture.
@@ -92,7 +94,7 @@ def learn(
         effects=effects,
         covariance=covariance,
         validation=validation,
-        is_useful=validation.pooled is not None and validation.pooled.low > 0,
+        is_useful=validation.gain is not None and validation.gain.low > 0,
         fallback=best_static_rule(families),
         provenance=provenance,
     )

@@ -66,6 +66,10 @@ class Validation(_Frozen):
     pooled: Interval | None = Field(
         description="Mean over families; None with fewer than two, where nothing can be left out."
     )
+    gain: Interval | None = Field(
+        description="The same less what utilities in proportion to cost reach, which hold uniform "
+        "ranks for the best: what was learned beyond even ranks being better than uneven ones."
+    )
 
 
 class Provenance(_Frozen):
@@ -91,7 +95,7 @@ class OfflineModel(_Frozen):
     )
     validation: Validation
     is_useful: bool = Field(
-        description="Whether the lower bound of the pooled interval is above zero."
+        description="Whether the lower bound of the gain's interval is above zero."
     )
     fallback: StaticRule = Field(
         description="The static rule of best mean rank in the runs, for when it is not useful."

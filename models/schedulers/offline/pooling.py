@@ -41,9 +41,12 @@ class Pooled:
 
     def expected(self, data: FamilyRuns, modules: Sequence[AdaptableModule]) -> FloatArray:
         """Log losses of runs, up to a factor and what compared runs have in common."""
-        utilities_M = np.exp(design_of(modules)[:, 1:] @ self.mean_E)
-        expected_I: FloatArray = -(data.log_ranks_IM @ utilities_M)
-        return expected_I
+        return _expected(data, modules, self.mean_E)
+
+
+def neutrally_expected(data: FamilyRuns, modules: Sequence[AdaptableModule]) -> FloatArray:
+    """The same by who has learned nothing: the more even the ranks, the better."""
+    return _expected(data, modules, _neutral(modules))
 
 
 def pool(families: Sequence[FamilyRuns], modules: Sequence[AdaptableModule]) -> Pooled:
@@ -78,6 +81,14 @@ def pool(families: Sequence[FamilyRuns], modules: Sequence[AdaptableModule]) -> 
     between_EE = covariance(blocks, scales)
     known_EE = unknown_EE + sum(_known(one.information_EE, between_EE) for one in fits)
     return Pooled(mean_E, between_EE + np.linalg.inv(known_EE), noise)
+
+
+def _expected(
+    data: FamilyRuns, modules: Sequence[AdaptableModule], mean_E: FloatArray
+) -> FloatArray:
+    utilities_M = np.exp(design_of(modules)[:, 1:] @ mean_E)
+    expected_I: FloatArray = -(data.log_ranks_IM @ utilities_M)
+    return expected_I
 
 
 def _neutral(modules: Sequence[AdaptableModule]) -> FloatArray:

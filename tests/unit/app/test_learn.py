@@ -65,7 +65,7 @@ def test_json_holds_the_validation_and_each_run_left_out(
     assert answer["name"] == answer["architecture"]
     assert [one["family"] for one in answer["validation"]["families"]] == answer["families"]
     assert answer["usefulness"] == answer["validation"]["pooled"]["spearman"]
-    assert answer["is_useful"] == (answer["validation"]["pooled"]["low"] > 0)
+    assert answer["is_useful"] == (answer["validation"]["gain"]["low"] > 0)
     assert list(answer["left_out"].values()) == ["its scheduler adalora trains by itself"]
 
 

@@ -38,14 +38,15 @@ def teacher(
         for effect in effects
     )
     num_main = sum(effect.kind != "cell" for effect in effects)
-    pooled = Interval(spearman=0.6, low=0.4 if is_useful else -0.1, high=0.8)
+    pooled = Interval(spearman=0.6, low=0.4, high=0.8)
+    gain = Interval(spearman=0.2, low=0.1 if is_useful else -0.1, high=0.3)
     return OfflineModel(
         name="made up",
         architecture=Architecture.of(modules),
         families=("look", "words"),
         effects=learned,
         covariance=tuple((0.3**2 * np.eye(num_main))[np.tril_indices(num_main)].tolist()),
-        validation=Validation(families=(), pooled=pooled),
+        validation=Validation(families=(), pooled=pooled, gain=gain),
         is_useful=is_useful,
         fallback=fallback,
         provenance=Provenance(
