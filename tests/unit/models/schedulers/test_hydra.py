@@ -20,6 +20,7 @@ from rankscope.models.schedulers.contract import (
     View,
 )
 from rankscope.models.schedulers.hydra import Hydra
+from rankscope.models.schedulers.knock_outs import groups_of
 from rankscope.tasks.client import inventory_of
 from tests.unit.models.schedulers.taught import teacher
 
@@ -30,12 +31,16 @@ Answer = Callable[[View, MeasurementRequest], KnockOutResult]
 BOLD = {
     "early_lr_factor": 0.3,
     "first_event_fraction": 0.1,
+    "event_interval_fraction": 0.1,
+    "first_groups": 1000,
     "layer_prior_sd": 1.5,
     "type_prior_sd": 1.0,
     "mlp_prior_ratio": 3.0,
     "knock_out_log_sd": 0.3,
+    "event_interval_fraction": 0.1,
+    "first_groups": 99,
 }
-"""Believes its knock-outs, expects little of early layers and much of MLPs: it moves far."""
+"""Measures all and often, believes it, expects much of MLPs and little of early layers."""
 
 BUDGET = 13056
 LATE = (0.02, 0.02, 0.05, 0.2, 0.3, 0.3)
@@ -103,7 +108,7 @@ def test_it_starts_uniform_with_early_layers_damped(embedded: Modules) -> None:
 
 def test_decisions_go_on_from_the_first_event_until_half_of_the_run() -> None:
     assert bold().decision_steps(150) == (0, 15, 30, 45, 60, 75)
-    assert Hydra().decision_steps(150) == (0, 30, 45, 60, 75)
+    assert Hydra().decision_steps(150) == (0, 30, 75)
     assert Hydra().decision_steps(1) == (0, 1)
 
 
@@ -301,11 +306,26 @@ def test_by_default_rank_follows_where_the_budget_has_room_for_small_moves(
     assert min(per_layer) > 0
 
 
-@pytest.mark.parametrize(("is_taught", "passes"), [(False, [24, 5, 5, 5]), (True, [5, 5, 5, 5])])
+def test_by_default_a_first_event_measures_the_groups_that_say_most(embedded: Modules) -> None:
+    """Of 24 groups; a part, of which least is known, is among them."""
+    vision = tuple(
+        m.model_copy(update={"name": f"vision.{m.name}", "part": "vision"}) for m in embedded[:14]
+    )
+    view = View(step=20, num_steps=100, budget=99_999, seed=0, modules=embedded + vision)
+    decision, memory = Hydra(first_groups=5).plan(view, {})
+    assert memory == {}
+    assert isinstance(decision, Measure)
+    (request,) = decision.requests
+    assert isinstance(request, KnockOut)
+    assert len(request.groups) == 5
+    assert {"part language", "part vision"} & request.groups.keys()
+
+
+@pytest.mark.parametrize(("is_taught", "passes"), [(False, [13, 5]), (True, [5, 5])])
 def test_its_events_cost_the_forward_passes_that_its_description_says(
     drive: Drive, is_taught: bool, passes: list[int]
 ) -> None:
-    """On the embedded model: 1 + 2 parts + 8 layers + 13 types, then 1 + 4."""
+    """On the embedded model: 12 of its 23 groups (2 parts, 8 layers, 13 types), then 4."""
     raw = {"data": {"kind": "easy_vqa"}, "lora": {"parts": ["language", "vision"]}}
     inventory = inventory_of(parse_config(raw))
     modules = [
@@ -321,8 +341,9 @@ def test_its_events_cost_the_forward_passes_that_its_description_says(
     offline = teacher(modules) if is_taught else None
     events = drive(Hydra(), modules, budget, answer, offline=offline)[1:]
     assert [sum(1 + len(r.rise) for r in one.view.measurements) for one in events] == passes
+    assert len(groups_of(modules)) == 23
     assert Hydra.__doc__ is not None
-    assert re.search(rf"\b{sum(passes)} (passes|without)", Hydra.__doc__)
+    assert re.search(rf"\b{sum(passes)} (passes over|after past)", Hydra.__doc__)
 
 
 def test_a_first_event_after_the_freeze_is_refused() -> None:
