@@ -37,8 +37,6 @@ BOLD = {
     "type_prior_sd": 1.0,
     "mlp_prior_ratio": 3.0,
     "knock_out_log_sd": 0.3,
-    "event_interval_fraction": 0.1,
-    "first_groups": 99,
 }
 """Measures all and often, believes it, expects much of MLPs and little of early layers."""
 
