@@ -22,6 +22,10 @@ HYDRA: dict[str, Any] = {
     "first_event_fraction": 0.2,
     "event_interval_fraction": 0.2,
     "freeze_fraction": 0.9,
+    "early_lr_factor": 0.3,
+    "layer_prior_sd": 1.5,
+    "type_prior_sd": 1.0,
+    "knock_out_log_sd": 0.3,
     # Later decisions must move, so that ranks change before and after the cut.
     "caution_sds": 0,
     "min_gain_fraction": 0,
