@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Engine
 
-from rankscope.models.config import RunConfig
+from rankscope.models.config import RankBudget, RunConfig
+from rankscope.models.inventory import Part
 from rankscope.models.presets import preset
 from rankscope.models.schedulers import AnyScheduler
 from rankscope.models.schedulers.adalora import AdaLora
@@ -31,10 +32,18 @@ class Arm(NamedTuple):
     rate: float
 
 
-# Rates and settings that won on validation for the task `answers`, each of as many trials; a test
-# holds rates to benchmarks/winners.yaml once that is there, steps to benchmarks/protocol.yaml.
-ARMS = (Arm(Uniform(), 0.012), Arm(Hydra(), 0.024), Arm(AdaLora(), 0.024))
+# Rates that won on validation for the task `answers`, each of as many trials; a test holds them to
+# benchmarks/winners.yaml, and all that decides about them to benchmarks/protocol.yaml.
+ARMS = (
+    Arm(Uniform(), 0.0135),
+    Arm(Hydra(offline="embedded-without-words"), 0.009),
+    Arm(AdaLora(), 0.0145),
+)
 NUM_STEPS = 150
+PARTS: frozenset[Part] = frozenset({"language", "vision"})
+WARMUP_FRACTION = 0.1
+BUDGET = RankBudget(value=2)
+"""The larger one of the protocol: at rank 1 moves are few."""
 TEST_ITEMS = 1024
 """Enough for an interval of 3 points at most either side, in 2 s of scoring on one core."""
 CHECKPOINT_S = 4.0
@@ -87,7 +96,11 @@ def _config(arm: Arm) -> RunConfig:
             "tags": ("demo",),
             "scheduler": arm.scheduler,
             "optimizer": base.optimizer.model_copy(update={"lr": arm.rate}),
-            "training": base.training.model_copy(update={"steps": NUM_STEPS}),
+            "lora": base.lora.model_copy(update={"parts": PARTS}),
+            "budget": BUDGET,
+            "training": base.training.model_copy(
+                update={"steps": NUM_STEPS, "warmup_fraction": WARMUP_FRACTION}
+            ),
             "evaluation": base.evaluation.model_copy(
                 update={
                     "every_steps": NUM_STEPS // NUM_SCORES,

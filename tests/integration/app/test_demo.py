@@ -48,7 +48,7 @@ def test_the_quick_demo_survives_a_killed_training_and_ends_with_one_json_line(
     answer = json.loads(said.splitlines()[-1])
     assert answer.keys() == {"runs", "wall_s", "arms"}
     assert [arm["scheduler"] for arm in answer["arms"]] == ["uniform", "hydra", "adalora"]
-    assert {arm["budget_params"] for arm in answer["arms"]} == {13_056}
+    assert {arm["budget_params"] for arm in answer["arms"]} == {29_696}
     for arm in answer["arms"]:
         low, high = arm["accuracy_ci95"]
         assert low < arm["accuracy_mean"] < high
@@ -57,7 +57,7 @@ def test_the_quick_demo_survives_a_killed_training_and_ends_with_one_json_line(
     assert answer["arms"][0]["rank_events"] == 0
     assert answer["arms"][1]["rank_events"] > 0
     assert answer["arms"][1]["params_moved"] > 0
-    assert answer["arms"][1]["max_live_params"] <= 13_056
+    assert answer["arms"][1]["max_live_params"] <= 29_696
     assert "Watch it live: http://127.0.0.1:" in complained
     assert "no evidence" in complained
     rows = {run_id: get_run(engine, run_id) for run_id in answer["runs"]}

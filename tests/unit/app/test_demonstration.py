@@ -30,6 +30,19 @@ def test_every_arm_trains_as_long_and_at_the_rate_that_won_for_it_on_validation(
         )
 
 
+def test_what_the_rates_were_chosen_under_holds_here_too() -> None:
+    protocol, _ = read_protocol()
+    hydra = protocol.arms["hydra"].config["scheduler"]
+    family = protocol.tasks["answers"].family
+    for config in configs():
+        raw = config.model_dump(mode="json")
+        assert set(raw["lora"]["parts"]) == set(protocol.common["lora"]["parts"])
+        assert raw["training"]["warmup_fraction"] == protocol.common["training"]["warmup_fraction"]
+        assert raw["budget"]["value"] in protocol.presets["standard"].budgets
+        if config.scheduler.kind == "hydra":
+            assert raw["scheduler"]["offline"] == hydra["offline"].replace("{family}", family)
+
+
 def test_arms_differ_in_scheduler_and_rate_alone() -> None:
     different = []
     for config in configs():
@@ -48,7 +61,7 @@ def test_arms_differ_in_scheduler_and_rate_alone() -> None:
 def test_arms_are_valid_and_have_one_budget() -> None:
     for config in configs():
         assert RunConfig.model_validate(config.model_dump(mode="json")) == config
-    assert {plan(config).budget_params for config in configs()} == {13_056}
+    assert {plan(config).budget_params for config in configs()} == {29_696}
 
 
 def test_one_seed_has_an_interval_over_items(past_runs: PastRuns) -> None:
