@@ -96,7 +96,7 @@ class HydraSettings(RankPlanner):
         max_length=100,
         title="Learned from past runs",
         description="The offline performance model to begin with: auto (the newest useful one of "
-        "this architecture), none, or a model's name.",
+        "this architecture, else one that knows the best static rule), none, or a model's name.",
     )
 
     @model_validator(mode="after")
