@@ -131,6 +131,8 @@ def _tune(session: Session) -> Made:
 def _compare(session: Session) -> Made:
     protocol, preset = session.protocol, session.preset
     winners, _ = read_winners(session.options.winners)
+    if preset.part == "validation":
+        winners = Winners()  # what is learned or searched there must not hang on what tuning chose
     cells = [
         Cell(task, arm, budget, seed, preset.part, None, draw)
         for seed in preset.seeds

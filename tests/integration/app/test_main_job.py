@@ -40,7 +40,7 @@ def test_hydra_learns_within_the_budget_and_looks_at_the_pictures(finished: Fini
     assert done["accuracy"] >= done["accuracy_before"] + 0.10
     assert done["accuracy"] >= done["accuracy_shuffled_images"] + 0.10
     assert done["accuracy"] >= done["accuracy_question_only"] + 0.10
-    assert done["decisions"] == 3
+    assert done["decisions"] >= 5
     assert done["rank_events"] >= 1
     assert done["params_moved"] > 0
     assert done["final_params"] <= done["max_live_params"] <= done["budget_params"] == 13_056
@@ -57,7 +57,7 @@ def test_every_count_of_the_real_tensors_was_within_the_budget(finished: Finishe
 def test_every_decision_is_shown_with_its_reason(finished: Finished) -> None:
     shown = finished.rankscope.answer("show", finished.summary["run"])
     log = shown["decision_log"]
-    assert [one["step"] for one in log] == [0, 40, 100]
+    assert [one["step"] for one in log] == [0, 20, 40, 60, 80, 100]
     assert all(one["reason"] for one in log)
     moved = next(one for one in log if one["kind"] == "apply" and one["step"] > 0)
     assert moved["predicted_gain"] > moved["threshold"]
