@@ -121,10 +121,10 @@ def _tune(session: Session) -> Made:
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     write_winners(winners, options.winners)
-    by_task = {
-        task: {arm: won.model_dump() for (arm, on), won in chosen.items() if on == task}
-        for task in session.tasks
-    }
+    by_task: dict[str, dict[str, dict[str, Any]]] = {task: {} for task in session.tasks}
+    for place, won in chosen.items():
+        by_budget = by_task[place.task].setdefault(place.arm, {})
+        by_budget[f"{place.budget:g}"] = won.model_dump()
     return tuning.table_of(records, chosen), {"preset": "tune", "tasks": by_task}, records
 
 
@@ -155,7 +155,7 @@ def _compare(session: Session) -> Made:
         "preset": session.options.preset,
         **results.compared(protocol, records, pictures),
         "untuned": sorted(
-            {c.arm for c in configs if not winners.is_tuned(protocol, c.task, c.arm)}
+            {c.arm for c in configs if not winners.is_tuned(protocol, tuning.place_of(c))}
         ),
     }
     return tables.tables_of(answer), answer, records
@@ -163,10 +163,11 @@ def _compare(session: Session) -> Made:
 
 def _config(session: Session, winners: Winners, cell: Cell) -> RunConfig:
     protocol, may_be_untuned = session.protocol, session.preset.untuned
+    place = tuning.place_of(cell)
     return protocol.config(
         cell,
-        winners.trial(protocol, cell.task, cell.arm, untuned=may_be_untuned),
-        more_steps=winners.more_steps(protocol, cell.task, cell.arm, untuned=may_be_untuned),
+        winners.trial(protocol, place, untuned=may_be_untuned),
+        more_steps=winners.more_steps(protocol, place, untuned=may_be_untuned),
         tags=session.tags,
     )
 

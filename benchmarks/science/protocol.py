@@ -70,9 +70,9 @@ class Arm(_Section):
 
 
 class Tuning(_Section):
-    """Where learning rates are chosen."""
+    """Where learning rates are chosen: at every budget for itself."""
 
-    budget: float
+    budgets: tuple[float, ...] = Field(min_length=1)
     seeds: tuple[int, ...] = Field(min_length=1)
 
 

@@ -118,18 +118,24 @@ def _setting(found: Figures) -> str:
 
 
 def _tuning(answer: Figures) -> list[str]:
-    """One line per arm and task: what won, and out of how many trials."""
+    """One line per arm, task and budget: what won, and out of how many trials."""
     rows = []
     for task, arms in answer["tasks"].items():
-        for arm, winner in arms.items():
-            mine = [r for r in answer["runs"] if (r["task"], r["arm"]) == (task, arm)]
-            trials = {run["trial"] for run in mine}
-            failed = {run["trial"] for run in mine if run["status"] != "done"}
-            num = f"{len(trials)}" + (f", {len(failed)} failed" if failed else "")
-            scores = [f"{winner['loss']:.4f}", f"{100 * winner['accuracy']:.1f}"]
-            cost = f"{winner['steering_steps']:.1f}"
-            rows.append([task, arm, _trial_text(winner["trial"]), *scores, num, cost])
-    head = ["task", "arm", "won", "loss", "accuracy", "trials", "steps its decisions cost"]
+        for arm, by_budget in arms.items():
+            for budget, winner in by_budget.items():
+                mine = [
+                    run
+                    for run in answer["runs"]
+                    if (run["task"], run["arm"], f"{run['budget']:g}") == (task, arm, budget)
+                ]
+                trials = {run["trial"] for run in mine}
+                failed = {run["trial"] for run in mine if run["status"] != "done"}
+                num = f"{len(trials)}" + (f", {len(failed)} failed" if failed else "")
+                scores = [f"{winner['loss']:.4f}", f"{100 * winner['accuracy']:.1f}"]
+                cost = f"{winner['steering_steps']:.1f}"
+                won = _trial_text(winner["trial"])
+                rows.append([task, budget, arm, won, *scores, num, cost])
+    head = ["task", "rank", "arm", "won", "loss", "accuracy", "trials", "steps its decisions cost"]
     return [
         "What won on validation; loss in nats per item and accuracy in percent are means over the "
         "tuning seeds.",

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from pydantic import BaseModel, ConfigDict
@@ -19,8 +19,16 @@ _HEAD = """\
 """
 
 
+class Place(NamedTuple):
+    """What there is a winner for."""
+
+    arm: str
+    task: str
+    budget: float
+
+
 class Winner(BaseModel):
-    """The best trial of an arm on a task."""
+    """The best trial of an arm on a task at a budget."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,60 +40,65 @@ class Winner(BaseModel):
 
 
 class Winners(BaseModel):
-    """Winners by arm and task, and what they were chosen under."""
+    """Winners by arm, task and budget, and what they were chosen under."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     protocol_sha256: str = ""
     commit: str = ""
     date: str = ""
-    arms: dict[str, dict[str, Winner]] = {}
+    arms: dict[str, dict[str, dict[float, Winner]]] = {}
 
-    def with_chosen(self, chosen: Mapping[tuple[str, str], Winner], **about: str) -> "Winners":
-        """These and newly chosen ones, by arm and task."""
-        arms = {arm: dict(by_task) for arm, by_task in self.arms.items()}
-        for (arm, task), winner in chosen.items():
-            arms.setdefault(arm, {})[task] = winner
+    def with_chosen(self, chosen: Mapping[Place, Winner], **about: str) -> "Winners":
+        """These and newly chosen ones."""
+        arms = {
+            arm: {task: dict(by_budget) for task, by_budget in by_task.items()}
+            for arm, by_task in self.arms.items()
+        }
+        for place, winner in chosen.items():
+            arms.setdefault(place.arm, {}).setdefault(place.task, {})[place.budget] = winner
         return Winners.model_validate({**about, "arms": arms})
 
-    def trial(self, protocol: Protocol, task: str, arm: str, *, untuned: bool) -> Raw:
-        """The settings an arm runs with on a task.
+    def trial(self, protocol: Protocol, place: Place, *, untuned: bool) -> Raw:
+        """The settings an arm runs with on a task at a budget.
 
         Raises:
             ProtocolError: It was never tuned, or under other rules, and must have been.
         """
-        winner = self._present(protocol, task, arm)
+        winner = self._present(protocol, place)
         if winner is not None:
             return winner.trial
         if untuned:
-            trials = protocol.trials(arm)
+            trials = protocol.trials(place.arm)
             return trials[(len(trials) - 1) // 2]
         raise ProtocolError(
-            f"every arm must be tuned under the present protocol, {arm} on {task} is not; run: "
-            f"python -m benchmarks.science --preset tune --arms '{protocol.tuned_arm(arm)}'"
+            f"every arm must be tuned under the present protocol, {place.arm} on {place.task} at "
+            f"budget {place.budget:g} is not; run: python -m benchmarks.science --preset tune "
+            f"--arms '{protocol.tuned_arm(place.arm)}'"
         )
 
-    def is_tuned(self, protocol: Protocol, task: str, arm: str) -> bool:
+    def is_tuned(self, protocol: Protocol, place: Place) -> bool:
         """Whether a present winner exists."""
-        return self._present(protocol, task, arm) is not None
+        return self._present(protocol, place) is not None
 
-    def more_steps(self, protocol: Protocol, task: str, arm: str, *, untuned: bool) -> int:
+    def more_steps(self, protocol: Protocol, place: Place, *, untuned: bool) -> int:
         """Steps more or fewer by which an arm pays for, or is paid, an arm's decisions."""
-        rule = protocol.arms[arm]
+        rule = protocol.arms[place.arm]
         total = 0
         for charged, sign in ((rule.less_cost_of, -1), (rule.plus_cost_of, 1)):
             if charged is None:
                 continue
-            winner = self._present(protocol, task, charged)
+            winner = self._present(protocol, place._replace(arm=charged))
             if winner is None and not untuned:
-                self.trial(protocol, task, charged, untuned=False)
+                self.trial(protocol, place._replace(arm=charged), untuned=False)
             # Rounded up: the charge is never smaller than what was measured.
             total += sign * (-int(-winner.steering_steps // 1) if winner else 0)
         return total
 
-    def _present(self, protocol: Protocol, task: str, arm: str) -> Winner | None:
-        winner = self.arms.get(protocol.tuned_arm(arm), {}).get(task)
-        if winner is None or winner.tuned_under != protocol.tuned_under(task, arm):
+    def _present(self, protocol: Protocol, place: Place) -> Winner | None:
+        by_task = self.arms.get(protocol.tuned_arm(place.arm), {})
+        winner = by_task.get(place.task, {}).get(place.budget)
+        if winner is None or winner.tuned_under != protocol.tuned_under(place.task, place.arm):
             return None
         return winner
 

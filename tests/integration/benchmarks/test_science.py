@@ -56,7 +56,7 @@ def test_from_tuning_to_a_result(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
     _, tuned = run_preset(options(tmp_path, "tune", arms=["hydra"]))
     winners = yaml.safe_load((tmp_path / "winners.yaml").read_text(encoding="utf-8"))
-    assert winners["arms"]["hydra"]["answers"]["steering_steps"] > 0
+    assert winners["arms"]["hydra"]["answers"][1.0]["steering_steps"] > 0
     assert tuned["budget_violations"] == 0
     assert list(rows(tmp_path).values()) == 2 * ["answers: hydra"]
 

@@ -2,7 +2,7 @@ import pytest
 
 from benchmarks.science.protocol import read_protocol
 from benchmarks.science.winners import read_winners
-from rankscope.app.demonstration import ARMS, configs, result_of
+from rankscope.app.demonstration import ARMS, BUDGET, configs, result_of
 from rankscope.models.config import RunConfig
 from rankscope.storage.database import open_database
 from rankscope.storage.intervals import wilson
@@ -19,7 +19,8 @@ def test_every_arm_trains_as_long_and_at_the_rate_that_won_for_it_on_validation(
     winners, _ = read_winners()
     for arm in ARMS:
         kind = arm.scheduler.kind
-        if (winner := winners.arms.get(kind, {}).get("answers")) is None:
+        by_budget = winners.arms.get(kind, {}).get("answers", {})
+        if (winner := by_budget.get(BUDGET.value)) is None:
             continue  # not tuned yet
         shown = arm.scheduler.model_dump(mode="json")
         won = {key: shown[key] for key in winner.trial.get("scheduler", {})}

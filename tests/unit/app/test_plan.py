@@ -50,4 +50,4 @@ def test_people_see_a_line_per_layer_and_the_next_decision(
     layers = [line.split() for line in lines if line.startswith("language")]
     assert [line[1] for line in layers] == [str(layer) for layer in range(6)]
     assert "19,584 parameters (= rank 1.5 everywhere)" in said
-    assert lines[-1].endswith("decided again at step 15")
+    assert lines[-1].endswith("decided again at step 30")

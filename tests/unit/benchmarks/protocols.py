@@ -27,7 +27,7 @@ RAW: dict[str, Any] = {
             "data": {"kind": "scenes", "task": "hues"},
         },
     },
-    "tuning": {"budget": 1, "seeds": [100]},
+    "tuning": {"budgets": [1], "seeds": [100]},
     "grids": {
         "rates": [{"optimizer": {"lr": 0.01}}, {"optimizer": {"lr": 0.02}}],
         "hydra": [
@@ -144,8 +144,8 @@ def tuned(home: Path) -> dict[str, Any]:
     """The result of ``trials``, as its file has it."""
     records = trials()
     tasks: dict[str, Any] = {"answers": {}}
-    for (arm, _), winner in choose(protocol(), records).items():
-        tasks["answers"][arm] = winner.model_dump()
+    for place, winner in choose(protocol(), records).items():
+        tasks["answers"][place.arm] = {f"{place.budget:g}": winner.model_dump()}
     return _kept(home, {"preset": "tune", "part": "validation", "tasks": tasks}, records)
 
 

@@ -93,7 +93,7 @@ def test_another_kind_replaces_all_of_the_old() -> None:
     ("changes", "message"),
     [
         ({"grids": RAW["grids"] | {"rates": [{}]}}, "as many trials"),
-        ({"tuning": {"budget": 1, "seeds": [0]}}, "must not use the tuning seeds"),
+        ({"tuning": {"budgets": [1], "seeds": [0]}}, "must not use the tuning seeds"),
         ({"arms": RAW["arms"] | {"x": {"like": "nobody"}}}, "what arm x refers to"),
         ({"arms": RAW["arms"] | {"x": {"grid": "none"}}}, "the grid of arm x"),
         ({"arms": RAW["arms"] | {"x": {"control": "static"}}}, "needs like"),

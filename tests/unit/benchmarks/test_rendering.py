@@ -92,7 +92,7 @@ def test_only_tuned_presets_that_decide_have_the_rule(tmp_path: Path) -> None:
 
 def test_tuning_has_a_line_for_every_winner(tmp_path: Path) -> None:
     section = section_of(protocol(), tuned(tmp_path))
-    assert "| answers | uniform | lr 0.02 | 0.4000 | 50.0 | 2 | 0.0 |" in section
+    assert "| answers | 1 | uniform | lr 0.02 | 0.4000 | 50.0 | 2 | 0.0 |" in section
     won = "lr 0.01, early_lr_factor 0.5"
-    assert f"| answers | hydra | {won} | 0.3000 | 50.0 | 2, 1 failed | 0.0 |" in section
+    assert f"| answers | 1 | hydra | {won} | 0.3000 | 50.0 | 2, 1 failed | 0.0 |" in section
     assert "python -m benchmarks.science --preset tune --save" in section
