@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from benchmarks.science.protocol import Protocol
 from benchmarks.science.records import Record
 from benchmarks.science.statistics import Bootstrap, Estimate, TaskScores, holm
+from rankscope.models.schedulers.offline.ranking import spearman
 
 BASELINE = "uniform"
 CHALLENGER = "hydra"
@@ -142,11 +144,9 @@ def _of_task(
             "accuracy": accuracy.value,
             "ci95": _interval(accuracy),
             "by_budget": {
-                f"{budget:g}": float(np.mean([r.accuracy for r in mine if r.cell.budget == budget]))
+                f"{budget:g}": _at_budget([r for r in mine if r.cell.budget == budget])
                 for budget in sorted({r.cell.budget for r in mine})
             },
-            "lr": mine[0].lr,
-            "steps": mine[0].steps,
             "seeds": len({r.cell.seed for r in mine}),
             "items": len(_bits(mine[0])),
             "max_live_share": max(r.max_live_params / r.budget_params for r in mine),
@@ -166,6 +166,28 @@ def _of_task(
                 }
         found[arm] = figures
     return found
+
+
+def _at_budget(records: Sequence[Record]) -> Figures:
+    """One arm on one task at one budget."""
+    figures: Figures = {
+        "accuracy": float(np.mean([record.accuracy for record in records])),
+        "lr": records[0].lr,
+        "steps": records[0].steps,
+    }
+    agreement = rank_agreement([list(record.ranks.values()) for record in records])
+    return figures if agreement is None else figures | {"rank_agreement": agreement}
+
+
+def rank_agreement(ranks_RM: Sequence[Sequence[int]]) -> float | None:
+    """Mean rank correlation over pairs of runs of their modules' final ranks.
+
+    None where a run ended with equal ranks everywhere, or there is one run.
+    """
+    if len(ranks_RM) < 2 or any(len(set(ranks_M)) < 2 for ranks_M in ranks_RM):
+        return None
+    pairs = combinations((np.array(ranks_M, dtype=np.float64) for ranks_M in ranks_RM), 2)
+    return float(np.mean([spearman(one, other) for one, other in pairs]))
 
 
 def _offline(records: Sequence[Record]) -> Figures | None:

@@ -1,7 +1,7 @@
 """A preset's result as a section of docs/results.md."""
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from benchmarks.science import figures
@@ -100,21 +100,26 @@ def _details(answer: Figures) -> list[str]:
     tasks = answer["tasks"]
     budgets = sorted({run["budget"] for run in answer["runs"]})
     places = [(task, f"{budget:g}") for task in tasks for budget in budgets]
-    by_budget = [
-        [arm, *(f"{100 * tasks[task][arm]['by_budget'][b]:.1f}" for task, b in places)]
-        for arm in answer["arms"]
-    ]
-    settings = [[arm, *(_setting(tasks[task][arm]) for task in tasks)] for arm in answer["arms"]]
+    head = ["arm", *(f"{task}, rank {budget}" for task, budget in places)]
+
+    def table(shown: Callable[[Figures], str]) -> str:
+        return markdown(
+            head,
+            [
+                [arm, *(shown(tasks[task][arm]["by_budget"][budget]) for task, budget in places)]
+                for arm in answer["arms"]
+            ],
+        )
+
     return [
-        "<details><summary>By budget, and learning rate × steps of every arm</summary>",
-        markdown(["arm", *(f"{task}, rank {budget}" for task, budget in places)], by_budget),
-        markdown(["arm", *tasks], settings),
+        "<details><summary>By budget: accuracy, learning rate × steps, agreement of final ranks"
+        "</summary>",
+        table(lambda found: f"{100 * found['accuracy']:.1f}"),
+        table(lambda found: f"{found['lr']:g} × {found['steps']}"),
+        "Mean rank correlation of two seeds' final ranks; – where ranks are equal everywhere.",
+        table(lambda found: f"{found['rank_agreement']:.2f}" if "rank_agreement" in found else "–"),
         "</details>",
     ]
-
-
-def _setting(found: Figures) -> str:
-    return f"{found['lr']:g} × {found['steps']}"
 
 
 def _tuning(answer: Figures) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.science.protocol import Cell
 from benchmarks.science.records import OfflineCost
-from benchmarks.science.results import compared, opponents, scores_of
+from benchmarks.science.results import compared, opponents, rank_agreement, scores_of
 from benchmarks.science.tables import cost_table, tables_of
 from benchmarks.science.verdict import is_decidable
 from tests.unit.benchmarks.protocols import ARMS, PICTURES, protocol, record, runs
@@ -39,6 +39,12 @@ def test_without_a_right_answer_of_uniform_there_is_no_gain_and_still_json() -> 
     assert answer["arms"]["hydra"]["vs_uniform"] == 0.5
     assert not is_decidable(answer)
     assert "| hydra | 50.0 ± 50.0 | 50.0 | – |" in tables_of(answer)
+
+
+def test_agreement_of_final_ranks_is_over_pairs_of_seeds() -> None:
+    assert rank_agreement([[0, 1, 2, 3], [0, 1, 2, 3], [3, 2, 1, 0]]) == pytest.approx(-1 / 3)
+    assert rank_agreement([[1, 1, 1], [0, 1, 2]]) is None
+    assert rank_agreement([[0, 1, 2]]) is None
 
 
 def test_p_values_are_corrected_over_rivals_and_not_over_variants() -> None:
