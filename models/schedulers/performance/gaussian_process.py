@@ -3,23 +3,18 @@
 Shape letters: M modules.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
 
 import numpy as np
-from pydantic import JsonValue
 from typing_extensions import override
 
 from rankscope.models.inventory import AdaptableModule, FloatArray
-from rankscope.models.schedulers.performance.contract import (
-    Belief,
-    Observation,
-    PerformanceModel,
-)
+from rankscope.models.schedulers.performance.contract import Belief
 from rankscope.models.schedulers.performance.effects import EffectPrior, relative_depths
 from rankscope.models.schedulers.performance.filtering import filtered
+from rankscope.models.schedulers.performance.keeping import KeepingModel
 from rankscope.models.schedulers.performance.kept import Kept
 
 DEPTH_LENGTH = 0.3
@@ -31,7 +26,7 @@ OTHER_PART_DISTANCE = 2.0
 
 
 @dataclass(frozen=True)
-class GaussianProcess(PerformanceModel):
+class GaussianProcess(KeepingModel):
     """A radial basis function kernel over (part, relative depth, type), with a common level.
 
     Means and standard deviations of the single modules are the prior's; the kernel says how they go
@@ -40,28 +35,6 @@ class GaussianProcess(PerformanceModel):
 
     Source: Rasmussen & Williams 2006, Gaussian Processes for Machine Learning, chapter 2.
     """
-
-    prior: EffectPrior
-    kept: Kept
-
-    @override
-    @classmethod
-    def from_prior(cls, prior: EffectPrior) -> Self:
-        return cls(prior, Kept())
-
-    @override
-    @classmethod
-    def from_state(cls, prior: EffectPrior, state: Mapping[str, JsonValue]) -> Self:
-        return cls(prior, Kept.from_state(state, len(prior.modules)))
-
-    @override
-    def state(self) -> dict[str, JsonValue]:
-        return self.kept.state(len(self.modules))
-
-    @property
-    @override
-    def modules(self) -> tuple[AdaptableModule, ...]:
-        return self.prior.modules
 
     @cached_property
     def posterior(self) -> Belief:
@@ -72,17 +45,6 @@ class GaussianProcess(PerformanceModel):
     @override
     def belief(self) -> Belief:
         return self.posterior
-
-    @override
-    def update(self, observations: Sequence[Observation]) -> Self:
-        if not observations:
-            return self
-        held = [replace(one, value=self.tempered(one)) for one in observations]
-        return replace(self, kept=self.kept.with_new(held))
-
-    @override
-    def forget(self, kept_precision: float) -> Self:
-        return replace(self, kept=self.kept.aged(kept_precision))
 
 
 def _before(prior: EffectPrior) -> Belief:

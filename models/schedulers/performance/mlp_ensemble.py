@@ -3,22 +3,17 @@
 Shape letters: E members, M modules, F features, H hidden units, O observations.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
 
 import numpy as np
-from pydantic import JsonValue
 from typing_extensions import override
 
 from rankscope.models.inventory import AdaptableModule, FloatArray
-from rankscope.models.schedulers.performance.contract import (
-    Belief,
-    Observation,
-    PerformanceModel,
-)
+from rankscope.models.schedulers.performance.contract import Belief
 from rankscope.models.schedulers.performance.effects import EffectPrior, relative_depths
+from rankscope.models.schedulers.performance.keeping import KeepingModel
 from rankscope.models.schedulers.performance.kept import Kept
 from rankscope.models.schedulers.performance.networks import Networks
 
@@ -35,7 +30,7 @@ SEED = 20_512
 
 
 @dataclass(frozen=True)
-class MlpEnsemble(PerformanceModel):
+class MlpEnsemble(KeepingModel):
     """Networks that start at draws from the prior, are held to them, and learn disturbed values.
 
     What the members still disagree about after training is the uncertainty. RankAdaptor's predictor
@@ -47,28 +42,6 @@ class MlpEnsemble(PerformanceModel):
         ReLU, whose kinks make a rounding error grow to per cents; the ensemble from Pearce,
         Leibfried & Brintrup 2020, arXiv 1810.05546, equation 9.
     """
-
-    prior: EffectPrior
-    kept: Kept
-
-    @override
-    @classmethod
-    def from_prior(cls, prior: EffectPrior) -> Self:
-        return cls(prior, Kept())
-
-    @override
-    @classmethod
-    def from_state(cls, prior: EffectPrior, state: Mapping[str, JsonValue]) -> Self:
-        return cls(prior, Kept.from_state(state, len(prior.modules)))
-
-    @override
-    def state(self) -> dict[str, JsonValue]:
-        return self.kept.state(len(self.modules))
-
-    @property
-    @override
-    def modules(self) -> tuple[AdaptableModule, ...]:
-        return self.prior.modules
 
     @cached_property
     def members(self) -> FloatArray:
@@ -82,17 +55,6 @@ class MlpEnsemble(PerformanceModel):
         if not self.kept.observations:
             covariance_MM = covariance_MM + self.prior.covariance_DD[0, 0]
         return Belief(self.members.mean(axis=0), covariance_MM)
-
-    @override
-    def update(self, observations: Sequence[Observation]) -> Self:
-        if not observations:
-            return self
-        held = [replace(one, value=self.tempered(one)) for one in observations]
-        return replace(self, kept=self.kept.with_new(held))
-
-    @override
-    def forget(self, kept_precision: float) -> Self:
-        return replace(self, kept=self.kept.aged(kept_precision))
 
 
 def _trained(prior: EffectPrior, kept: Kept) -> FloatArray:
