@@ -177,9 +177,12 @@ def _override(raw: dict[str, Any], override: str) -> None:
         if not isinstance(target, dict):
             raise ConfigError(f"{key} in {path!r} holds a value, not keys; shorten the path")
     try:
-        target[keys[-1]] = yaml.safe_load(text)
+        value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"the value of {path} must be YAML, got {text!r}; quote it") from error
+    if keys[-1] == "kind" and target.get("kind", value) != value:
+        target.clear()  # the other kind's keys mean nothing to this one
+    target[keys[-1]] = value
 
 
 def _explain(error: dict[str, Any], raw: dict[str, Any], *, within: str = "") -> str:

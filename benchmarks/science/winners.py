@@ -113,6 +113,6 @@ def read_winners(path: Path = WINNERS) -> tuple[Winners, str]:
 
 def write_winners(winners: Winners, path: Path = WINNERS) -> None:
     """Write the file that is to be committed."""
-    content: dict[str, Any] = winners.model_dump(mode="json")
+    content: dict[str, Any] = winners.model_dump()
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
     path.write_text(_HEAD + text, encoding="utf-8")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from rankscope.app.demonstration import configs
+from rankscope.app.demonstration import ARMS, configs
 from rankscope.storage.runs import get_run
 from rankscope.tasks.client import submit
 from tests.browser.visits import NARROW, Visits
@@ -179,7 +179,9 @@ def test_the_form_shows_budget_ranks_command_and_yaml_before_the_launch(visits: 
 def test_a_clone_has_the_settings_of_its_run(visits: Visits, waiting: list[str]) -> None:
     page = visits.page(f"/new?clone={waiting[0]}")
     expect(page.get_by_role("textbox", name="Name", exact=True)).to_have_value("demo: uniform")
-    expect(page.get_by_role("textbox", name="Learning rate", exact=True)).to_have_value("0.012")
+    expect(page.get_by_role("textbox", name="Learning rate", exact=True)).to_have_value(
+        f"{ARMS[0].rate:g}"
+    )
 
 
 def test_an_unknown_run_gets_one_clear_answer(visits: Visits) -> None:

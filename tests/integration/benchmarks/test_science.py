@@ -84,7 +84,7 @@ def test_from_tuning_to_a_result(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "python -m benchmarks.science --preset quick --save" in section
     assert "Not tuned, at the middle of their trials: uniform." in section
     trials = json.loads((tmp_path / "science-tune.json").read_text(encoding="utf-8"))
-    assert "| answers | hydra | lr " in section_of(
+    assert "| answers | 1 | hydra | lr " in section_of(
         read_protocol(tmp_path / "protocol.yaml")[0], trials
     )
     assert all(len(run["ranks"]) > 0 for run in kept["runs"])

@@ -19,6 +19,8 @@ from rankscope.models.config import (
 )
 from rankscope.models.inventory import AdaptableModule, Inventory
 from rankscope.models.reading import ConfigError, load_config, parse_config, parse_scheduler
+from rankscope.models.schedulers.hydra import Hydra
+from rankscope.models.schedulers.static import Static
 
 DATA = {"data": {"kind": "easy_vqa"}}
 
@@ -93,6 +95,14 @@ def test_a_file_with_overrides_is_the_config_it_spells(tmp_path: Path) -> None:
 def test_the_later_override_wins(tmp_path: Path) -> None:
     path = yaml_file(tmp_path, "data: {kind: easy_vqa}")
     assert load_config(path, ["seed=1", "seed=2"]).seed == 2
+
+
+def test_another_kind_drops_the_keys_of_the_old_one(tmp_path: Path) -> None:
+    path = yaml_file(tmp_path, "{data: {kind: easy_vqa}, scheduler: {kind: hydra, probe_items: 8}}")
+    scheduler = load_config(path, ["scheduler.kind=static", "scheduler.where=late"]).scheduler
+    assert scheduler == Static(where="late")
+    same = load_config(path, ["scheduler.kind=hydra"]).scheduler
+    assert same == Hydra(probe_items=8)
 
 
 def test_an_override_makes_the_sections_it_needs(tmp_path: Path) -> None:
