@@ -135,7 +135,6 @@ class Hydra(HydraSettings):
 
     def _start(self, view: View) -> Apply:
         if is_taught(view):
-            assert view.offline is not None
             ranks_M = self._optimum(view, self._learning(view).unmeasured())
             start = taught_start(view, ranks_M)
         else:
