@@ -17,7 +17,7 @@ from sqlalchemy import Engine, select
 from rankscope.models.events import RunStatus
 from rankscope.models.reading import load_config
 from rankscope.storage import history
-from rankscope.storage.database import migrate, open_database
+from rankscope.storage.database import migrate, open_database, writing
 from rankscope.storage.runs import RunRecord, get_run
 from rankscope.storage.settings import Settings
 from rankscope.storage.tables import Run
@@ -102,6 +102,17 @@ class Farm:
         """Its training process, waited for."""
         pid = self.wait(f"no process of {run_id}", lambda: self.process(run_id)[1])
         return psutil.Process(pid)
+
+    def suspend(self, run_id: str) -> psutil.Process:
+        """Freeze its training process between two transactions.
+
+        Frozen inside of one, it would hold SQLite's only write lock against everybody.
+        """
+        trainer = self.trainer(run_id)
+        with writing(self.engine):
+            trainer.suspend()
+            self.wait("it runs on", lambda: trainer.status() == psutil.STATUS_STOPPED)
+        return trainer
 
     def wait_for(self, run_id: str, *statuses: RunStatus, step: int = 0) -> RunRecord:
         """Wait until a run is in one of these statuses and has come so far."""
