@@ -28,7 +28,7 @@ from rankscope.models.benchmarks.contract import (
 from rankscope.models.benchmarks.option_letters import LETTERS, letter_in
 from rankscope.models.benchmarks.pictures import decoded
 from rankscope.models.benchmarks.protocol import CHOICE_MAX_NEW_TOKENS, OPTION_LETTER
-from rankscope.models.benchmarks.rows import CUT_OFF, REMEDY, Row
+from rankscope.models.benchmarks.rows import CUT_OFF, REMEDY, Row, require_file, unreadable
 
 NUM_BASES = 1_000_000
 """A rotated copy's index is that of its question plus a multiple of this."""
@@ -134,10 +134,17 @@ def _rows(path: Path) -> Iterator[Row]:
     """
     import pandas as pd
 
+    require_file(path)
     number = 0
     try:
         with pd.read_csv(
-            path, sep="\t", dtype=str, encoding="utf-8", chunksize=ROWS_AT_ONCE
+            path,
+            sep="\t",
+            dtype=str,
+            encoding="utf-8",
+            # No archive is opened, whatever the file is called.
+            compression=None,
+            chunksize=ROWS_AT_ONCE,
         ) as tables:
             for table in tables:
                 missing = [column for column in COLUMNS if column not in table.columns]
@@ -152,9 +159,7 @@ def _rows(path: Path) -> Iterator[Row]:
                     row = dict(zip(COLUMNS, values, strict=True))
                     yield Row(f"{path} row {number} (index {row['index']})", row)
     except OSError as error:
-        raise ValueError(
-            f"{path}: must be a readable file ({error.strerror}); check the path"
-        ) from error
+        raise unreadable(path, error) from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         said = " ".join(str(error).split())
         raise ValueError(

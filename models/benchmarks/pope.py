@@ -72,7 +72,8 @@ class Pope(Benchmark):
         for item, word in zip(items, said, strict=True):
             pairs_by_category[item.categories[0]].append((item.gold[0], word))
         by_category = {
-            category: rates(pairs) for category, pairs in sorted(pairs_by_category.items())
+            category: {**rates(pairs), "items": len(pairs)}
+            for category, pairs in sorted(pairs_by_category.items())
         }
         absent = [category for category in CATEGORIES if category not in by_category]
         num_unclear = sum(
@@ -120,7 +121,6 @@ def rates(pairs: Sequence[tuple[str, str]]) -> dict[str, float]:
         "recall": _ratio(true_yes, labelled_yes),
         "f1": _ratio(2 * true_yes, said_yes + labelled_yes),
         "yes_ratio": _ratio(said_yes, len(pairs)),
-        "items": len(pairs),
     }
 
 

@@ -127,10 +127,8 @@ def read_jsonl(path: Path) -> Iterator[Row]:
     Raises:
         ValueError: If it cannot be read, or a line is no UTF-8 or no JSON object.
     """
-    for number, line in enumerate(read_bytes(path).split(b"\n"), start=1):
-        place = f"{path} line {number}"
-        if line.strip():
-            yield row_of(place, _parsed(_decoded(line, place), place))
+    for place, line in read_lines(path):
+        yield row_of(place, _parsed(line, place))
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, str]]:
@@ -151,12 +149,26 @@ def read_bytes(path: Path) -> bytes:
     Raises:
         ValueError: If it cannot be read.
     """
+    require_file(path)
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ValueError(
-            f"{path}: must be a readable file ({error.strerror}); check the path"
-        ) from error
+        raise unreadable(path, error) from error
+
+
+def require_file(path: Path) -> None:
+    """Refuse a path that is no regular file: a pipe or a device might never end.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path}: must be a file, and is none; check the path")
+
+
+def unreadable(path: Path, error: OSError) -> ValueError:
+    """The error for a file that the system does not let us read."""
+    return ValueError(f"{path}: must be a readable file ({error.strerror}); check the path")
 
 
 def by_key(rows: Iterable[Row], key_of: Callable[[Row], str]) -> dict[str, Row]:

@@ -37,7 +37,6 @@ def test_rates_of_nothing_and_of_no_yes_at_all_are_zero() -> None:
         "recall": 0.0,
         "f1": 0.0,
         "yes_ratio": 0.0,
-        "items": 2,
     }
 
 
@@ -67,7 +66,6 @@ def test_golden_scores(tmp_path: Path) -> None:
             "recall": 2 / 3,
             "f1": 4 / 7,
             "yes_ratio": 0.5,
-            "items": 8,
         }
     )
     assert list(score.item_scores) == [1, 0, 0, 1, 1, 1, 0, 1]

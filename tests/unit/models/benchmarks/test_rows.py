@@ -1,5 +1,6 @@
 """Rows of files: what is refused, and how."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,8 @@ def test_broken_lines_are_named(tmp_path: Path, content: bytes, message: str) ->
         list(read_jsonl(path))
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="must be a readable file"):
-        read_json(tmp_path)
+def test_a_folder_and_a_pipe_that_never_ends_are_no_files(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(ValueError, match="must be a file, and is none; check the path"):
+            read_json(path)
