@@ -160,9 +160,12 @@ def _assembled(
     tensors: dict[str, Tensor], config: MobileVlmConfig, source: Path, dtype: torch.dtype
 ) -> MobileVlmForConditionalGeneration:
     check_complete(tensors, config, source)
-    return MobileVlmForConditionalGeneration.from_pretrained(
+    model = MobileVlmForConditionalGeneration.from_pretrained(
         None, config=config, state_dict=tensors, dtype=dtype
     )
+    # Adapters note down which model they belong to.
+    model.config.name_or_path = str(source)
+    return model
 
 
 def _read(

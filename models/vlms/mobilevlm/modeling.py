@@ -24,12 +24,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from typing_extensions import override
 
 from rankscope.models.vlms.mobilevlm.configuration import MobileVlmConfig
-from rankscope.models.vlms.mobilevlm.projectors import (
-    Ldp,
-    LdpV2,
-    build_projector,
-    start_as_published,
-)
+from rankscope.models.vlms.mobilevlm.projectors import build_projector, start_as_published
 from rankscope.models.vlms.mobilevlm.splicing import NOT_SCORED, expand_image_tokens
 
 
@@ -68,10 +63,11 @@ class MobileVlmForConditionalGeneration(  # type: ignore[no-untyped-call]
 
     @override
     def _init_weights(self, module: nn.Module) -> None:
-        super()._init_weights(module)  # type: ignore[no-untyped-call]
-        # Children come before their parent, so this has the last word on the projector's own.
-        if isinstance(module, Ldp | LdpV2):
+        # Tower and language model begin by their own rules: what comes here is the projector's.
+        if isinstance(module, nn.Linear | nn.Conv2d):
             start_as_published(module)
+        else:
+            super()._init_weights(module)  # type: ignore[no-untyped-call]
 
     @override
     def get_input_embeddings(self) -> nn.Module:

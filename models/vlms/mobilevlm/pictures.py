@@ -18,7 +18,7 @@ evaluation on ScienceQA."""
 CLIP_MEAN_RGB = (122, 116, 104)
 """255 times CLIP's mean, rounded down: after normalisation such a border is nearly zero."""
 
-MAX_SIDE_PX = 8192
+MAX_SIDE_PX = 4096
 """A longer side is shrunk to it first: a strip of 1 x 100,000 px would be padded to 30 GB."""
 
 
@@ -34,7 +34,7 @@ class ClipPictures:
 
     def __call__(self, pictures: Sequence[Image.Image]) -> Tensor:
         """Pixels of shape (P, C, H, W), float32."""
-        framed = [_bounded(picture.convert("RGB")) for picture in pictures]
+        framed = [bounded(picture.convert("RGB")) for picture in pictures]
         if self.framing == "pad":
             framed = [padded_square(picture) for picture in framed]
         pixels: Tensor = self._processor(framed, return_tensors="pt")["pixel_values"]
@@ -52,7 +52,8 @@ def padded_square(picture: Image.Image) -> Image.Image:
     return square
 
 
-def _bounded(picture: Image.Image) -> Image.Image:
+def bounded(picture: Image.Image) -> Image.Image:
+    """The picture, shrunk if its longer side exceeds ``MAX_SIDE_PX``."""
     factor = MAX_SIDE_PX / max(picture.size)
     if factor >= 1:
         return picture

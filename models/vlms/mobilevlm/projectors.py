@@ -43,18 +43,16 @@ def build_projector(config: MobileVlmConfig) -> "Ldp | LdpV2":
     return Ldp(vision_width, language_width)
 
 
-def start_as_published(projector: nn.Module) -> None:
-    """Give linears and convolutions PyTorch's own random start, as training of MobileVLM did.
+def start_as_published(module: nn.Linear | nn.Conv2d) -> None:
+    """PyTorch's own random start, which MobileVLM's projectors were trained from.
 
-    The language model's start (normal, 0.02) would begin depthwise kernels at a tenth of that.
-    Weights that were loaded are left as they are.
+    The language model's (normal, 0.02) would begin depthwise kernels at a tenth of that. Weights
+    that were loaded are left as they are.
     """
-    for module in projector.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d):
-            init.kaiming_uniform_(module.weight, a=math.sqrt(5))
-            if module.bias is not None:
-                bound = 1 / math.sqrt(module.weight[0].numel())
-                init.uniform_(module.bias, -bound, bound)
+    init.kaiming_uniform_(module.weight, a=math.sqrt(5))
+    if module.bias is not None:
+        bound = 1 / math.sqrt(module.weight[0].numel())
+        init.uniform_(module.bias, -bound, bound)
 
 
 class Ldp(nn.Module):
