@@ -16,7 +16,7 @@ SizeName = Literal["mobilevlm_v1_1_7b", "mobilevlm_v1_3b", "mobilevlm_v2_1_7b", 
 IMAGE_TOKEN_ID = -200
 """Official id of ``<image>``: no row of the embedding, so it must never be looked up there."""
 
-CLIP_L_14_336: dict[str, int] = {
+CLIP_L_14_336: dict[str, Any] = {
     "image_size": 336,
     "patch_size": 14,
     "hidden_size": 1024,

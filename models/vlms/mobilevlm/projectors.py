@@ -112,7 +112,7 @@ class InvertedResidual(nn.Module):
     @override
     def forward(self, x_BEss: Tensor) -> Tensor:
         """Shape (B, E, s', s') with s' = ceil(s / stride)."""
-        y_BEss = functional.hardswish(self.depthwise_norm(self.depthwise(x_BEss)))
+        y_BEss: Tensor = functional.hardswish(self.depthwise_norm(self.depthwise(x_BEss)))
         y_BEss = self.pointwise_norm(self.pointwise(self.gate(y_BEss)))
         return x_BEss + y_BEss if self.is_residual else y_BEss
 
@@ -153,7 +153,7 @@ def _divisible(channels: int) -> int:
 def _as_map(x_BSE: Tensor) -> Tensor:
     """(B, E, s, s) from patches row by row."""
     side = math.isqrt(x_BSE.shape[1])
-    return x_BSE.transpose(1, 2).unflatten(2, (side, side))
+    return x_BSE.transpose(1, 2).reshape(len(x_BSE), -1, side, side)
 
 
 def _as_tokens(x_BEvv: Tensor) -> Tensor:

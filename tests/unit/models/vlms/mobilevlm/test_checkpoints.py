@@ -72,7 +72,7 @@ def test_weights_may_come_in_every_official_layout(
     if layout == "one file of torch's":
         torch.save(tensors, checkpoint / "pytorch_model.bin")
     else:
-        weight_map = {}
+        weight_map: dict[str, str] = {}
         for number, part in enumerate(parts, start=1):
             file = f"{stem}-0000{number}-of-00002.{suffix}"
             write(part, checkpoint / file)

@@ -1,5 +1,7 @@
 """MobileVLM under elastic LoRA."""
 
+from typing import Any
+
 import torch
 
 from rankscope.models.inventory import Part
@@ -68,5 +70,6 @@ def test_generation_goes_through_peft() -> None:
     elastic, _ = trained()
     prompt = {key: value[:1, :6] for key, value in tiny_batch().items() if key != "labels"}
     prompt["pixel_values"] = tiny_batch()["pixel_values"][:1]
-    output = elastic.peft_model.generate(**prompt, max_new_tokens=2, min_new_tokens=2)
+    model: Any = elastic.peft_model
+    output = model.generate(**prompt, max_new_tokens=2, min_new_tokens=2)
     assert output.shape == (1, 8)

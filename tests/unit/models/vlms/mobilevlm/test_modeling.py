@@ -204,5 +204,5 @@ def test_a_saved_model_comes_back_the_same(tmp_path: Path, projector: ProjectorK
 
 
 def test_half_precision_takes_pictures_in_single() -> None:
-    model = tiny_model().to(torch.bfloat16)
+    model = nn.Module.to(tiny_model(), torch.bfloat16)
     assert model(**tiny_batch()).logits.dtype == torch.bfloat16

@@ -1,6 +1,7 @@
 """Batches by hand: see ``tiny.WORDS`` for the ids."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -103,7 +104,7 @@ def test_every_dialogue_has_a_list_of_pictures() -> None:
 def test_rows_are_cut_to_the_context_without_leaving_part_of_a_picture() -> None:
     """Begin, "Be brief. USER: where ASSISTANT: red" and the end are 8 tokens, "USER:" and a space
     2 more: a context of 12 would leave half of the picture after them, so 10 are left."""
-    processor = MobileVlmProcessor(tiny_tokenizer(), tiny_config(max_position_embeddings=12))
+    processor = MobileVlmProcessor(tiny_tokenizer(), tiny_config(context_tokens=12))
     later: list[Turn] = [
         *(("system", "Be brief."), ("user", "where"), ("assistant", "red")),
         *(("user", "<image> what"), ("assistant", "left")),
@@ -114,13 +115,13 @@ def test_rows_are_cut_to_the_context_without_leaving_part_of_a_picture() -> None
 
 
 def test_a_batch_with_nothing_to_learn_is_refused() -> None:
-    processor = MobileVlmProcessor(tiny_tokenizer(), tiny_config(max_position_embeddings=30))
+    processor = MobileVlmProcessor(tiny_tokenizer(), tiny_config(context_tokens=30))
     with pytest.raises(ValueError, match="within the context of 30 tokens, got none; leave these"):
         processor.training_batch([[picture()]], [DIALOGUE])
 
 
 def test_a_prompt_that_fills_the_context_is_refused() -> None:
-    processor = MobileVlmProcessor(tiny_tokenizer(), tiny_config(max_position_embeddings=33))
+    processor = MobileVlmProcessor(tiny_tokenizer(), tiny_config(context_tokens=33))
     with pytest.raises(ValueError, match="context of 33 tokens, got 33; shorten the question"):
         processor.prompt_batch([[picture()]], [DIALOGUE[:1]])
 
@@ -153,6 +154,6 @@ def test_the_model_takes_both_kinds_of_batches() -> None:
     model = tiny_model()
     loss = model(**PROCESSOR.training_batch([[picture()]], [DIALOGUE])).loss
     assert torch.isfinite(loss)
-    prompt = PROCESSOR.prompt_batch([[picture()]] * 2, [DIALOGUE[:1], DIALOGUE[:3]])
+    prompt: dict[str, Any] = PROCESSOR.prompt_batch([[picture()]] * 2, [DIALOGUE[:1], DIALOGUE[:3]])
     output = model.generate(**prompt, max_new_tokens=3, do_sample=False)  # type: ignore[misc]
     assert len(PROCESSOR.decode(output[:, prompt["input_ids"].shape[1] :])) == 2

@@ -20,7 +20,9 @@ NUM_SYSTEM_WORDS = 23
 """Words of MobileVLM's system prompt; the tokenizer knows none of them."""
 
 
-def tiny_config(projector: ProjectorKind = "ldpnetv2", **text: int) -> MobileVlmConfig:
+def tiny_config(
+    projector: ProjectorKind = "ldpnetv2", context_tokens: int = 2048
+) -> MobileVlmConfig:
     """4 x 4 patches, 2 x 2 visual tokens."""
     return MobileVlmConfig(
         vision_config=CLIPVisionConfig(
@@ -38,7 +40,7 @@ def tiny_config(projector: ProjectorKind = "ldpnetv2", **text: int) -> MobileVlm
             num_hidden_layers=4,
             num_attention_heads=4,
             pad_token_id=0,
-            **text,
+            max_position_embeddings=context_tokens,
         ),
         projector=projector,
         visual_tokens_per_side=2,
