@@ -82,6 +82,7 @@ def write_config(folder: Path, model: MobileVlmForConditionalGeneration, **chang
         "num_attention_heads": text.num_attention_heads,
         "rms_norm_eps": text.rms_norm_eps,
         "rope_theta": 10000.0,
+        "rope_scaling": None,
         "pad_token_id": 0,
         "torch_dtype": "float16",
         **changed,
