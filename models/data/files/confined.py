@@ -79,7 +79,7 @@ class Folder:
             except OSError as error:
                 raise Unfit(
                     "a file that data name must be readable",
-                    f"{name!r} ({error.strerror})",
+                    f"{error.strerror}: {name!r}",
                     "check the name and its permissions",
                 ) from error
             if stat.S_ISLNK(mode):

@@ -14,6 +14,7 @@ from rankscope.models.data.files.contract import BrokenRow, Row, Source
 from rankscope.models.data.files.json_files import text_file
 
 _DELIMITERS = ",;\t"
+_REMEDY = "mend its quotes; cells of more than 131,072 characters need JSON lines"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class CsvTable(Source):
                     if cells:  # a blank line has none
                         yield Row(number, _record(names, cells))
                 except csv.Error as error:
-                    unfit = Unfit("a row must be CSV", str(error), "mend its quotes")
+                    unfit = Unfit("a row must be CSV", str(error), _REMEDY)
                     yield BrokenRow.of(unfit, number, self.name)
                 except Unfit as unfit:
                     yield BrokenRow.of(unfit, number, self.name)

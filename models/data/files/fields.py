@@ -1,5 +1,6 @@
 """What the formats have in common: reading turns, pictures and keys out of a row."""
 
+import json
 from collections.abc import Mapping, Sequence
 
 from rankscope.models.data.dialogue import Role, Turn, Unfit
@@ -92,6 +93,24 @@ def is_blank_system(role: Role, content: object) -> bool:
     return role == "system" and (
         content is None or (isinstance(content, str) and not content.strip())
     )
+
+
+def with_prompt(record: Record, turns: Sequence[Turn]) -> tuple[Turn, ...]:
+    """The turns behind what columns ``system`` and ``tools`` say; a system turn beats ``system``.
+
+    Tools are text, or a list of which each is written as a line of JSON.
+    """
+    system, tools = record.get("system") or "", record.get("tools") or ""
+    if isinstance(tools, list):
+        tools = "\n".join(json.dumps(tool, ensure_ascii=False, default=str) for tool in tools)
+    for name, text in (("system", system), ("tools", tools)):
+        if not isinstance(text, str):
+            raise Unfit(f"column {name} must hold text", told(text), "write it as text")
+    if turns and turns[0].role == "system":
+        system, turns = turns[0].text, turns[1:]
+    says_tools = str(tools).strip() not in ("", "[]")  # as text, none are often written so
+    prompt = "\n\n".join(filter(None, (str(system), f"Tools:\n{tools}" if says_tools else "")))
+    return (Turn("system", prompt), *turns) if prompt.strip() else tuple(turns)
 
 
 def told(value: object) -> str:

@@ -27,6 +27,8 @@ _STATE, _SPLITS = "state.json", "dataset_dict.json"
 class HubSplit(Source):
     """One published split of a data set of the hub.
 
+    Reading it imports torch where that is installed, as ``datasets`` does: not for a web process.
+
     Args:
         name: Owner and name.
         address: The same behind ``hf://datasets/``.

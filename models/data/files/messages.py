@@ -19,6 +19,7 @@ from rankscope.models.data.files.fields import (
     text_of,
     told,
     turns_in,
+    with_prompt,
 )
 from rankscope.models.data.files.settings import Columns
 
@@ -38,7 +39,7 @@ class Messages(Format):
     """``{"messages": [{"role", "content": text or parts, "tool_calls"}, ...], "images": [...]}``.
 
     A part is a text, a picture of its own, or the place of the row's next picture. A tool call is
-    one line of JSON in the assistant's text.
+    one line of JSON in the assistant's text, and so is each of the row's tools in the system turn.
     """
 
     name: ClassVar[str] = "messages"
@@ -65,7 +66,7 @@ class Messages(Format):
                 f"{len(own)} in parts and {len(listed)} in the list",
                 "keep one of the two",
             )
-        return Told(tuple(turns), tuple(own) or listed, key_of(record, columns))
+        return Told(with_prompt(record, turns), tuple(own) or listed, key_of(record, columns))
 
 
 def _text(turn: Mapping[str, object], pictures: list[object]) -> str:
@@ -77,7 +78,7 @@ def _text(turn: Mapping[str, object], pictures: list[object]) -> str:
         said = [_part(part, pictures) for part in content]
     else:
         said = [] if content is None and calls else [text_of(content)]
-    return "\n".join([*said, *map(_call, calls)])
+    return "\n".join(filter(None, [*said, *map(_call, calls)]))
 
 
 def _part(part: object, pictures: list[object]) -> str:

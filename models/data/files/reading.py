@@ -59,6 +59,9 @@ class DialogueSet:
                     picture.check()
         except Unfit as error:
             return BrokenRow.of(error, row.number, file)
+        except RecursionError:
+            rule = "a row must not be nested too deeply"
+            return BrokenRow(row.number, rule, "lists in lists", "flatten it", file)
         return example
 
 

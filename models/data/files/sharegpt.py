@@ -8,15 +8,15 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from rankscope.models.data.dialogue import Role, Turn, Unfit
+from rankscope.models.data.dialogue import Role
 from rankscope.models.data.files.contract import Format, Record, Told
 from rankscope.models.data.files.fields import (
     is_blank_system,
     key_of,
     pictures_in,
     spoken,
-    told,
     turns_in,
+    with_prompt,
 )
 from rankscope.models.data.files.settings import Columns
 
@@ -36,8 +36,8 @@ _PLACES = ("conversations", "messages")
 class ShareGpt(Format):
     """``{"conversations": [{"from", "value"}, ...], "images": [...], "system", "tools"}``.
 
-    A function call is text of the assistant, an observation the tool's turn; what the row says of
-    its tools stands at the end of the system turn.
+    A function call is text of the assistant, an observation the tool's turn; the row's tools stand
+    at the end of the system turn.
     """
 
     name: ClassVar[str] = "sharegpt"
@@ -56,25 +56,7 @@ class ShareGpt(Format):
             if not is_blank_system(role, text)
         )
         return Told(
-            _with_prompt(record, spoken_turns),
+            with_prompt(record, spoken_turns),
             pictures_in(record, columns),
             key_of(record, columns),
         )
-
-
-def _with_prompt(record: Record, turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
-    """The turns behind what ``system`` and ``tools`` say; a system turn wins over ``system``."""
-    system, tools = _text(record, "system"), _text(record, "tools")
-    if turns and turns[0].role == "system":
-        system, turns = turns[0].text, turns[1:]
-    prompt = "\n\n".join(filter(None, (system, f"Tools:\n{tools}" if tools else "")))
-    return (Turn("system", prompt), *turns) if prompt else turns
-
-
-def _text(record: Record, name: str) -> str:
-    text = record.get(name)
-    if text is None:
-        return ""
-    if not isinstance(text, str):
-        raise Unfit(f"column {name} must hold text", told(text), "write it as text")
-    return "" if text.strip() in ("", "[]") else text
