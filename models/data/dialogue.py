@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ _MAY_FOLLOW: dict[Role | None, tuple[Role, ...]] = {
     "tool": ("tool", "assistant"),
 }
 _MAY_SHOW: tuple[Role, ...] = ("user", "tool")
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _READ_BYTES = 1 << 20
 _SHOWN_CHARS = 160
 
@@ -69,7 +71,7 @@ class Turn:
                 f"none from the {self.role}",
                 "write it or take the row out",
             )
-        if not self.text.isascii() and any("\ud800" <= char <= "\udfff" for char in self.text):
+        if _HALF_CHARACTER.search(self.text):
             raise Unfit(
                 "text must be whole Unicode characters",
                 repr(self.text),

@@ -1,6 +1,7 @@
 """CSV and TSV files with a line of column names on top."""
 
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import TextIOWrapper
@@ -14,6 +15,8 @@ from rankscope.models.data.files.contract import BrokenRow, Row, Source
 from rankscope.models.data.files.json_files import text_file
 
 _DELIMITERS = ",;\t"
+_NOT_UTF_8 = re.compile("[\udc80-\udcff]")
+"""What ``surrogateescape`` makes of bytes that are no UTF-8."""
 _REMEDY = "mend its quotes; cells of more than 131,072 characters need JSON lines"
 
 
@@ -61,6 +64,6 @@ def _record(names: list[str], cells: list[str]) -> dict[str, object]:
             "put cells with delimiters or line breaks in quotes",
         )
     record = dict(zip(names, cells, strict=True))
-    if any("\udc80" <= char <= "\udcff" for cell in cells for char in cell):
+    if any(map(_NOT_UTF_8.search, cells)):
         raise Unfit("a row must be UTF-8", "bytes of another encoding", "save the file as UTF-8")
     return dict(record)

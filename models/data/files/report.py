@@ -14,7 +14,7 @@ from rankscope.models.data.files.hashing import digests_of
 from rankscope.models.data.files.reading import DialogueSet
 from rankscope.models.data.files.splitting import part_of
 
-_BROKEN_SHOWN = 20
+_BROKEN_SHOWN, _BROKEN_SHOWN_OF_A_RULE = 30, 5
 
 
 class _Shown(BaseModel):
@@ -67,7 +67,7 @@ class Report(_Shown):
     num_good: int = Field(description="Rows that can be used.")
     num_broken: int = Field(description="Rows that cannot.")
     broken_by_rule: dict[str, int] = Field(description="Broken rows by the rule, most first.")
-    first_broken: tuple[Broken, ...] = Field(description="The first broken rows.")
+    first_broken: tuple[Broken, ...] = Field(description="The first broken rows of each rule.")
     num_text_only: int = Field(description="Good rows without a picture.")
     num_pictures: int = Field(description="Pictures of good rows, repeated ones counted again.")
     num_different_pictures: int = Field(description="Of different content.")
@@ -180,5 +180,8 @@ class _Seen:
     def _broken(self, row: BrokenRow) -> None:
         self.num_broken += 1
         self.rules[row.rule] += 1
-        if len(self.first_broken) < _BROKEN_SHOWN:
+        if (
+            self.rules[row.rule] <= _BROKEN_SHOWN_OF_A_RULE
+            and len(self.first_broken) < _BROKEN_SHOWN
+        ):
             self.first_broken.append(row)

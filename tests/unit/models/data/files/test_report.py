@@ -71,3 +71,11 @@ def test_a_report_of_all_rows_says_so(tmp_path: Path) -> None:
     report = inspect(opened(tmp_path, "rows.json"), limit=1)
     assert (report.is_whole, report.picture_width_px) == (True, None)
     assert "picture width" not in report.as_text()
+
+
+def test_one_rule_does_not_crowd_out_the_others(tmp_path: Path) -> None:
+    rows: list[object] = [asked("Hello.", "Hi."), *[3] * 100, asked("<image>", "No.")]
+    put_json(tmp_path, "rows.json", rows)
+    report = inspect(opened(tmp_path, "rows.json"))
+    assert [row.row for row in report.first_broken] == [2, 3, 4, 5, 6, 102]
+    assert list(report.broken_by_rule.values()) == [100, 1]
