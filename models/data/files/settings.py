@@ -101,12 +101,7 @@ class DialogueData(_Section, ABC):
         return self
 
 
-class FileData(DialogueData):
-    """Files under the data root: JSON, JSONL, CSV, Parquet, pictures in folders."""
-
-    model_config = ConfigDict(title="Files")
-
-    kind: Literal["files"] = "files"
+class _Place(_Section):
     path: str = Field(
         min_length=1,
         max_length=1000,
@@ -136,18 +131,8 @@ class FileData(DialogueData):
             )
         return path
 
-    @property
-    @override
-    def family(self) -> str:
-        return f"files:{PurePosixPath(self.path)}"
 
-
-class HubData(DialogueData):
-    """A data set of the Hugging Face hub, streamed; no code of the data set is run."""
-
-    model_config = ConfigDict(title="Hugging Face hub")
-
-    kind: Literal["hub"] = "hub"
+class _HubPlace(_Section):
     id: str = Field(
         pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$",
         max_length=200,
@@ -165,6 +150,29 @@ class HubData(DialogueData):
         max_length=200,
         description="Commit, tag or branch; only a commit makes a run repeatable.",
     )
+
+
+# The place stands last among the bases, because pydantic lists the last one's fields first, and
+# people fill in first where their data are.
+class FileData(DialogueData, _Place):
+    """Files under the data root: JSON, JSONL, CSV, Parquet, pictures in folders."""
+
+    model_config = ConfigDict(title="Files")
+
+    kind: Literal["files"] = "files"
+
+    @property
+    @override
+    def family(self) -> str:
+        return f"files:{PurePosixPath(self.path)}"
+
+
+class HubData(DialogueData, _HubPlace):
+    """A data set of the Hugging Face hub, streamed; no code of the data set is run."""
+
+    model_config = ConfigDict(title="Hugging Face hub")
+
+    kind: Literal["hub"] = "hub"
 
     @property
     @override

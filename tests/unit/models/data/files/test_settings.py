@@ -59,3 +59,8 @@ def test_every_setting_is_described_and_every_number_bounded() -> None:
 
     check(FileData)
     check(HubData)
+
+
+def test_people_are_first_asked_where_their_data_are() -> None:
+    assert next(iter(FileData.model_fields)) == "path"
+    assert next(iter(HubData.model_fields)) == "id"
