@@ -13,6 +13,8 @@ PARTS: tuple[Part, ...] = ("vision", "projector", "language")
 _MAX_NAMES_SHOWN = 8
 _VISION = frozenset({"vision_tower", "vision_model", "visual"})
 _PROJECTOR = frozenset({"projector", "multi_modal_projector", "mm_projector", "connector"})
+_MERGER = frozenset({"merger", "deepstack_merger_list"})
+"""Qwen's projectors, which lie inside its tower."""
 _LAYER = re.compile(r"(?:^|\.)(?:layers|blocks|h|encoder\.layer)\.(\d+)(?:\.|$)")
 
 FloatArray = npt.NDArray[np.float64]
@@ -104,13 +106,14 @@ class Linears(BaseModel):
 def place_of(name: str) -> tuple[Part, int | None]:
     """Part and layer that a module's path tells; no layer outside a stack of layers.
 
-    The outermost telling component decides on the part.
+    The outermost telling component decides on the part; a merger within a tower is its projector.
     """
     found = _LAYER.search(name)
     layer = int(found.group(1)) if found else None
-    for component in name.split("."):
+    components = name.split(".")
+    for component in components:
         if component in _VISION:
-            return "vision", layer
+            return ("vision" if _MERGER.isdisjoint(components) else "projector"), layer
         if component in _PROJECTOR:
             return "projector", layer
     return "language", layer

@@ -40,7 +40,7 @@ SENTENCES = (
     "system You are a helpful assistant. user Where is the cat? assistant On the left.",
     "tool {temperature: 21} yes no answer en caption What is it? A small house.",
 )
-"""What the tokenizers are trained on, a few times over."""
+"""What the tokenizers are trained on."""
 NUM_WORD_PIECES = 120
 IMAGE_SIZE_PX = 28
 PATCH_SIZE_PX = 14
@@ -67,6 +67,12 @@ TINY_VISION = {
     "patch_size": PATCH_SIZE_PX,
 }
 
+QWEN_TOKENIZER: dict[str, Any] = {
+    "tokenizer_class": "Qwen2Tokenizer",
+    "eos_token": "<|im_end|>",
+    "pad_token": "<|endoftext|>",
+}
+
 LLAVA_TEMPLATE = (
     "{% for message in messages %}"
     "{% if message['role'] != 'system' %}{{ message['role'] | upper }}: {% endif %}"
@@ -86,7 +92,7 @@ LLAVA_NEXT_TEMPLATE = (
     "{% for part in message['content'] if part['type'] == 'image' %}{{ '<image>\n' }}{% endfor %}"
     "{% for part in message['content'] if part['type'] == 'text' %}{{ part['text'] }}{% endfor %}"
     "{{ ' [/INST]' }}"
-    "{% elif message['role'] == 'assistant' %}{{ ' ' + message['content'][0]['text'] + '<\\s> ' }}"
+    "{% elif message['role'] == 'assistant' %}{{ ' ' + message['content'][0]['text'] + '<\\\\s> ' }}"
     "{% else %}{{ raise_exception('Only user and assistant roles are supported!') }}{% endif %}"
     "{% endfor %}"
 )
@@ -238,10 +244,7 @@ def save_internvl(folder: Path) -> None:
     tokens = _byte_level_tokenizer(
         folder,
         (*chat, *places.values()),
-        tokenizer_class="Qwen2Tokenizer",
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        extra_special_tokens=places,
+        QWEN_TOKENIZER | {"extra_special_tokens": places},
     )
     config = InternVLConfig(
         vision_config=dict(TINY_VISION),
@@ -287,11 +290,13 @@ def _save_smolvlm(folder: Path, config_class: type[PreTrainedConfig], name: str)
     tokens = _byte_level_tokenizer(
         folder,
         ("<|endoftext|>", "<|im_start|>", "<|im_end|>", *places, *tiles),
-        tokenizer_class="GPT2Tokenizer",
-        bos_token="<|im_start|>",
-        eos_token="<end_of_utterance>",
-        pad_token="<|im_end|>",
-        unk_token="<|endoftext|>",
+        {
+            "tokenizer_class": "GPT2Tokenizer",
+            "bos_token": "<|im_start|>",
+            "eos_token": "<end_of_utterance>",
+            "pad_token": "<|im_end|>",
+            "unk_token": "<|endoftext|>",
+        },
     )
     config = config_class(
         vision_config=dict(TINY_VISION),
@@ -327,9 +332,7 @@ def _save_qwen(
     tokens = _byte_level_tokenizer(
         folder,
         ("<|endoftext|>", "<|im_start|>", "<|im_end|>", *places),
-        tokenizer_class="Qwen2Tokenizer",
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
+        QWEN_TOKENIZER,
     )
     rope = {"type": "mrope", "mrope_section": [2, 3, 3], "rope_theta": 10000.0}
     config = config_class(
@@ -391,13 +394,19 @@ def _ids(
 def _save_model(folder: Path, config: PreTrainedConfig, **generation: Any) -> None:
     torch.manual_seed(0)
     model = AutoModelForImageTextToText.from_config(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim > 1:  # large enough for the answers to depend on what is asked
+                parameter.normal_(std=0.2)
     text = config.get_text_config()
     ends = {"eos_token_id": text.eos_token_id, "pad_token_id": text.pad_token_id}
     model.generation_config = GenerationConfig(**(ends | generation))
     model.save_pretrained(folder)
 
 
-def _byte_level_tokenizer(folder: Path, special: Sequence[str], **settings: Any) -> dict[str, int]:
+def _byte_level_tokenizer(
+    folder: Path, special: Sequence[str], settings: Mapping[str, Any]
+) -> dict[str, int]:
     """GPT-2's kind, as SmolVLM, Qwen and InternVL have."""
     tokenizer = Tokenizer(models.BPE())
     words = Regex(r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s*[\r\n]+|\s+")
@@ -414,7 +423,7 @@ def _byte_level_tokenizer(folder: Path, special: Sequence[str], **settings: Any)
         initial_alphabet=sorted(alphabet),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(SENTENCES * 3, trainer)
+    tokenizer.train_from_iterator(SENTENCES, trainer)
     tokenizer.add_special_tokens([AddedToken(token, normalized=False) for token in special])
     return _save_tokenizer(folder, tokenizer, settings)
 
@@ -474,18 +483,18 @@ def _gemma_tokenizer(folder: Path) -> dict[str, int]:
 def _sentence_pieces(special: Sequence[str], words: pre_tokenizers.PreTokenizer) -> Tokenizer:
     trained = Tokenizer(models.BPE())
     trained.pre_tokenizer = words
-    letters = sorted({char for char in map(chr, range(33, 127))} | {"▁", "\n"})
+    letters = sorted({*map(chr, range(33, 127)), "▁", "\n"})
     trainer = BpeTrainer(
         vocab_size=len(letters) + NUM_WORD_PIECES, initial_alphabet=letters, show_progress=False
     )
-    trained.train_from_iterator(SENTENCES * 3, trainer)
+    trained.train_from_iterator(SENTENCES, trainer)
     learned = json.loads(trained.to_str())["model"]
     pieces = [*special, *(f"<0x{byte:02X}>" for byte in range(256)), *learned["vocab"]]
     tokenizer = Tokenizer(
         models.BPE(
             vocab={piece: number for number, piece in enumerate(pieces)},
             merges=[tuple(merge) for merge in learned["merges"]],
-            unk_token="<unk>",
+            unk_token="<unk>",  # noqa: S106 - no password
             fuse_unk=True,
             byte_fallback=True,
         )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import Tensor
-from transformers import ProcessorMixin
+from transformers import BatchFeature, ProcessorMixin
 
 from rankscope.models.data.dialogue import Example, Unfit
 from rankscope.models.vlms.hub.chats import ChatTemplate, Span, Written
@@ -53,14 +53,14 @@ class ChatWriter:
             rows.append(Row(ids, labels, kinds, self._num_bound(ids)))
         return rows, {name: encoded[name] for name in encoded if name not in _NO_INPUTS}
 
-    def _encoded(self, written: Sequence[Written], examples: Sequence[Example]) -> Any:
+    def _encoded(self, written: Sequence[Written], examples: Sequence[Example]) -> BatchFeature:
         """What the model's processor makes of texts and pictures: lists per row, tensors of all."""
         texts = [one.text for one in written]
         pictures = [[picture.open() for picture in example.pictures] for example in examples]
         begin: str | None = self._tokenizer.bos_token
         has_begin = begin is not None and texts[0].startswith(begin)
         try:
-            return self._processor(
+            encoded: BatchFeature = self._processor(
                 text=texts,
                 images=pictures if any(pictures) else None,
                 text_kwargs={
@@ -79,6 +79,7 @@ class ChatWriter:
                 "leave out what it does not take",
                 where=", ".join(place_of(example) for example in examples),
             ) from error
+        return encoded
 
     def _num_bound(self, ids: Sequence[int]) -> int:
         places = [place for place, token_id in enumerate(ids) if token_id in self._visual_ids]

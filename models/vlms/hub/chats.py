@@ -1,8 +1,9 @@
 """Dialogues as the text that a model's chat template writes, and what of it is to be learned.
 
 What the assistant says is found by writing a dialogue turn by turn: what the template writes for
-the first turns must be the beginning of what it writes for all. So any template will do, with
-``{% generation %}`` marks or without, and the scored text begins exactly where ``generate`` goes on.
+the first turns must be the beginning of what it writes for all. So any template will do, and what
+is scored begins exactly where ``generate`` goes on. Where a template breaks that property, its
+``{% generation %}`` marks are taken, and where it has none it is refused.
 """
 
 import re
@@ -198,7 +199,7 @@ def _template_of(processor: ProcessorMixin) -> str:
     if isinstance(template, dict):
         template = template.get("default")
     if not isinstance(template, str):
-        raise ValueError(
+        raise ValueError(  # noqa: TRY004 - bad input, not a bad call
             "a model must come with a chat template (chat_template.jinja), got "
             f"{'none' if template is None else type(template).__name__}; use an instruction-tuned "
             "version of it"

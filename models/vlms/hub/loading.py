@@ -158,8 +158,7 @@ def _checkpoint(model: PreTrainedModel) -> None:
             "gradient_checkpointing must be something that the model knows, got it for "
             f"{type(model).__name__}; switch it off"
         )
-    # The other kind loses the gradient where, as here, nothing before the first adapter has one.
-    model.gradient_checkpointing_enable({"use_reentrant": False})
+    model.activation_checkpointing_enable()
 
 
 def _check_precision(precision: Precision, device: torch.device) -> None:

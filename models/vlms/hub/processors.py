@@ -7,7 +7,7 @@ processors of video are left out. Both would ask for torchvision.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import transformers
 from transformers import (
@@ -78,7 +78,7 @@ def _class_of(config: PreTrainedConfig, family: Family) -> type[ProcessorMixin]:
     class WithoutVideo(own):  # type: ignore[misc, valid-type]
         """The model's processor, content with None as its video processor."""
 
-        def check_argument_for_proper_class(self, argument_name: str, argument: object) -> Any:
+        def check_argument_for_proper_class(self, argument_name: str, argument: object) -> object:
             if argument_name == "video_processor" and argument is None:
                 return None
             return super().check_argument_for_proper_class(argument_name, argument)

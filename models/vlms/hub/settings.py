@@ -34,8 +34,8 @@ class HubVlm(BaseModel):
     )
     precision: Precision = Field(
         "bf16",
-        description="Of the frozen base model: fp32, bf16, fp16, or 4-bit nf4 and 8-bit int8, which "
-        "need a CUDA device and bitsandbytes. Adapters are trained in fp32.",
+        description="Of the frozen base model: fp32, bf16, fp16, or 4-bit nf4 and 8-bit int8, "
+        "which need a CUDA device and bitsandbytes. Adapters are trained in fp32.",
     )
     gradient_checkpointing: bool = Field(
         False,

@@ -113,8 +113,8 @@ def _check_id(source: str) -> None:
         validate_repo_id(source)
     except HFValidationError as error:
         raise ValueError(
-            f"source must be a hub id (owner/name) or an existing folder, got {source!r}; check the "
-            "spelling"
+            "source must be a hub id (owner/name) or an existing folder, got "
+            f"{source!r}; check the spelling"
         ) from error
 
 
