@@ -10,7 +10,7 @@ from typing import Literal
 import structlog
 
 from rankscope.models.config import RunConfig
-from rankscope.models.data.contract import VqaPart
+from rankscope.models.data.parts import Part
 from rankscope.models.events import (
     Evaluated,
     EvaluationKind,
@@ -143,7 +143,7 @@ class Training:
         self._step = config.training.steps
         part = self._test_part()
         self._score("test", "after", part)
-        if config.evaluation.shuffled_images and len(part):
+        if config.evaluation.shuffled_images and part.num_pictures > 1:
             self._score("test", "shuffled_images", part.shuffled_images(config.seed))
         self._ending = None  # too late: nothing is left to do
 
@@ -196,12 +196,12 @@ class Training:
         part = self._built.splits.validation.head(self._config.evaluation.validation_items)
         self._score("validation", "during", part, quiet=True)
 
-    def _test_part(self) -> VqaPart:
+    def _test_part(self) -> Part:
         test, items = self._built.splits.test, self._config.evaluation.test_items
         return test if items is None else test.head(items)
 
     def _score(
-        self, part: EvaluationPart, when: EvaluationKind, items: VqaPart, *, quiet: bool = False
+        self, part: EvaluationPart, when: EvaluationKind, items: Part, *, quiet: bool = False
     ) -> None:
         if not len(items):
             return

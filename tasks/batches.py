@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import Dataset
 from typing_extensions import override
 
-from rankscope.models.data.contract import VqaPart
+from rankscope.models.data.parts import Part
 from rankscope.models.vlms.loading import VlmProcessor
 
 
@@ -41,15 +41,10 @@ class ShuffledItems(Dataset[int]):
 class Collator:
     """Item indices -> a training batch."""
 
-    def __init__(self, part: VqaPart, processor: VlmProcessor) -> None:
+    def __init__(self, part: Part, processor: VlmProcessor) -> None:
         self.part = part
         self.processor = processor
 
     def __call__(self, items: Iterable[int]) -> dict[str, torch.Tensor]:
         """The batch of these items, labels on the answers only."""
-        indices = list(items)
-        return self.processor.training_batch(
-            self.part.images_of(indices),
-            [self.part.questions[i] for i in indices],
-            [self.part.answers[i] for i in indices],
-        )
+        return self.processor.training_batch(self.part.examples(list(items)))

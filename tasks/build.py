@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from rankscope.models.config import RunConfig
-from rankscope.models.data.contract import VqaDataset, VqaSplits
+from rankscope.models.data.contract import VqaDataset
+from rankscope.models.data.parts import Part, Splits
 from rankscope.models.full_tuning import FullTuning
 from rankscope.models.inventory import Inventory
 from rankscope.models.lora.adalora import AdaLoraTuning
@@ -42,7 +43,7 @@ class Assembled:
     """A run, ready to train."""
 
     vlm: LoadedVlm
-    splits: VqaSplits
+    splits: Splits[Part]
     inventory: Inventory
     tuning: Tuning
     steering: Steering | None
@@ -109,7 +110,7 @@ def make_trainer(
 
 
 @lru_cache(maxsize=8)
-def _splits(data: VqaDataset, image_size_px: int) -> VqaSplits:
+def _splits(data: VqaDataset, image_size_px: int) -> Splits[Part]:
     """Many runs in one process draw or read their pictures once."""
     return data.load(image_size_px)
 

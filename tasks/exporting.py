@@ -86,7 +86,7 @@ def export(engine: Engine, settings: Settings, run_id: str, to: Path) -> dict[st
 def _logit_difference(config: RunConfig, assembled: Assembled, folder: Path) -> LogitDifference:
     """On test prompts, between the run's model and the reloaded one."""
     vlm, test = assembled.vlm, assembled.splits.test.head(COMPARED_ITEMS)
-    prompt = vlm.processor.prompt_batch(test.images_of(range(len(test))), list(test.questions))
+    prompt = vlm.processor.prompt_batch(test.examples(range(len(test))))
     batch = {key: value.to(vlm.device) for key, value in prompt.items()}
     fresh = load_vlm(config.model, vlm.device).model
     _copy_trained_base(assembled.tuning.model, fresh)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from rankscope.models.data.contract import VqaPart
+from rankscope.models.data.parts import Part
 from rankscope.models.vlms.loading import LoadedVlm
 
 BoolArray = npt.NDArray[np.bool_]
@@ -40,7 +40,7 @@ class Score:
         }
 
 
-def score(said: Sequence[str], part: VqaPart) -> Score:
+def score(said: Sequence[str], part: Part) -> Score:
     """Compare answers with a part's own, spaces and case folded."""
     pairs = zip(said, part.answers, strict=True)
     return Score(np.asarray([_folded(a) == _folded(b) for a, b in pairs], np.bool_), part.skills)
@@ -49,7 +49,7 @@ def score(said: Sequence[str], part: VqaPart) -> Score:
 def exact_match(
     model: Model,
     vlm: LoadedVlm,
-    part: VqaPart,
+    part: Part,
     *,
     batch_size: int,
     on_items: Callable[[int], None] = lambda _: None,
@@ -69,11 +69,9 @@ def exact_match(
     try:
         for start in range(0, len(part), batch_size):
             ids = range(start, min(start + batch_size, len(part)))
-            images_NHWC = part.images_of(ids)
-            questions = [part.questions[i] for i in ids]
             prompt = {
                 key: value.to(vlm.device)
-                for key, value in vlm.processor.prompt_batch(images_NHWC, questions).items()
+                for key, value in vlm.processor.prompt_batch(part.examples(ids)).items()
             }
             with torch.no_grad():
                 generated_BT = model.generate(  # type: ignore[operator]
@@ -89,7 +87,7 @@ def exact_match(
     return score(answers, part)
 
 
-def mean_loss(model: Model, vlm: LoadedVlm, part: VqaPart, *, batch_size: int) -> float:
+def mean_loss(model: Model, vlm: LoadedVlm, part: Part, *, batch_size: int) -> float:
     """Mean of :func:`item_losses` over a part, the model in evaluation mode meanwhile."""
     was_training = model.training
     model.eval()
@@ -97,11 +95,7 @@ def mean_loss(model: Model, vlm: LoadedVlm, part: VqaPart, *, batch_size: int) -
     try:
         for start in range(0, len(part), batch_size):
             ids = range(start, min(start + batch_size, len(part)))
-            batch = vlm.processor.training_batch(
-                part.images_of(ids),
-                [part.questions[i] for i in ids],
-                [part.answers[i] for i in ids],
-            )
+            batch = vlm.processor.training_batch(part.examples(ids))
             with torch.no_grad():
                 on_device = {key: value.to(vlm.device) for key, value in batch.items()}
                 losses.append(item_losses(model, on_device))

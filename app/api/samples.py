@@ -13,7 +13,7 @@ from PIL import Image
 
 from rankscope.app.door.identity import viewer
 from rankscope.models.data import AnyDataset
-from rankscope.models.data.contract import UInt8Array
+from rankscope.models.data.arrays import UInt8Array
 from rankscope.models.reading import ConfigError, parse_config
 
 NUM_SAMPLES = 8

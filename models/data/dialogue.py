@@ -12,6 +12,8 @@ from typing import IO, TYPE_CHECKING, Literal
 
 import numpy as np
 
+from rankscope.models.data.arrays import UInt8Array
+
 if TYPE_CHECKING:  # pillow is not among the core's packages
     from PIL import Image
     from PIL.ImageFile import ImageFile
@@ -79,19 +81,26 @@ class Turn:
             )
 
 
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """A picture that was drawn here, RGB, shape (H, W, 3)."""
+
+    image_HWC: UInt8Array
+
+
 @dataclass(frozen=True)
 class Picture:
     """One picture, opened only when it is asked for.
 
     Args:
         name: What the data call it, for messages.
-        source: A file that may be read, or the encoded picture itself.
+        source: A file that may be read, the encoded picture itself, or one that was drawn.
         where: File and row that it belongs to, for messages.
         max_pixels: Larger pictures are refused before they are decoded.
     """
 
     name: str
-    source: Path | bytes = field(repr=False)
+    source: Path | bytes | Pixels = field(repr=False)
     where: str = ""
     max_pixels: int = MAX_PIXELS
 
@@ -101,8 +110,10 @@ class Picture:
         Raises:
             Unfit: If it is missing, no picture, too large or damaged.
         """
-        from PIL import ImageOps
+        from PIL import Image, ImageOps
 
+        if isinstance(self.source, Pixels):
+            return Image.fromarray(self.source.image_HWC)
         with self._opened() as picture:
             return _rgb(ImageOps.exif_transpose(picture))
 
@@ -114,6 +125,9 @@ class Picture:
         """
         from PIL import ExifTags
 
+        if isinstance(self.source, Pixels):
+            height, width, _ = self.source.image_HWC.shape
+            return width, height
         with self._opened() as picture:
             width, height = picture.size
             picture.draft(None, (1, 1))  # a JPEG is read to its end, but an eighth as large
@@ -123,12 +137,15 @@ class Picture:
         return (height, width) if is_on_its_side else (width, height)
 
     def digest(self) -> bytes:
-        """SHA-256 of the encoded picture.
+        """SHA-256 of the encoded picture, or of a drawn one's pixels.
 
         Raises:
             Unfit: If its file cannot be read.
         """
         sha256 = hashlib.sha256()
+        if isinstance(self.source, Pixels):
+            sha256.update(self.source.image_HWC.tobytes())
+            return sha256.digest()
         with self._complaining(), self._file() as file:
             while chunk := file.read(_READ_BYTES):
                 sha256.update(chunk)
@@ -150,6 +167,7 @@ class Picture:
 
     def _file(self) -> IO[bytes]:
         """A link put in the file's place after it was found is not followed."""
+        assert not isinstance(self.source, Pixels)  # nothing encoded
         if isinstance(self.source, bytes):
             return BytesIO(self.source)
         return os.fdopen(os.open(self.source, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0)), "rb")

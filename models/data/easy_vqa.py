@@ -13,13 +13,9 @@ import numpy as np
 from pydantic import ConfigDict, Field
 from typing_extensions import override
 
-from rankscope.models.data.contract import (
-    IntArray,
-    UInt8Array,
-    VqaDataset,
-    VqaPart,
-    VqaSplits,
-)
+from rankscope.models.data.arrays import IntArray, UInt8Array
+from rankscope.models.data.contract import VqaDataset
+from rankscope.models.data.parts import Splits, VqaPart
 
 COLOR_ANSWERS = frozenset({"red", "green", "blue", "black", "gray", "teal", "brown", "yellow"})
 SHAPE_ANSWERS = frozenset({"circle", "rectangle", "triangle"})
@@ -45,13 +41,13 @@ class EasyVqa(VqaDataset):
         return "easy-vqa"
 
     @override
-    def load(self, image_size_px: int) -> VqaSplits:
+    def load(self, image_size_px: int) -> Splits[VqaPart]:
         published_train, test = _published_parts(image_size_px)
         shuffled = np.random.default_rng(self.seed).permutation(len(published_train.images_NHWC))
         probe, validation, train = np.split(
             shuffled, [self.probe_pictures, self.probe_pictures + self.validation_pictures]
         )
-        return VqaSplits(
+        return Splits(
             train=_about(published_train, train),
             probe=_about(published_train, probe),
             validation=_about(published_train, validation),

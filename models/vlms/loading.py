@@ -8,25 +8,24 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from rankscope.models.data.contract import UInt8Array
+from rankscope.models.data.dialogue import Example
 from rankscope.models.vlms import AnyVlm
 from rankscope.models.vlms.embedded.processing import load_embedded
 
 
 class VlmProcessor(Protocol):
-    """Questions and pictures to batches, generated tokens to answers."""
+    """Dialogues and their pictures to batches, generated tokens to answers."""
 
     image_size_px: int
+    """Side of the pictures that built-in data sets draw for the model."""
     max_answer_tokens: int
 
-    def training_batch(
-        self, images_NHWC: UInt8Array, questions: Sequence[str], answers: Sequence[str]
-    ) -> dict[str, Tensor]:
-        """A right-padded batch with labels on the answers only."""
+    def training_batch(self, examples: Sequence[Example]) -> dict[str, Tensor]:
+        """A right-padded batch with labels on what the assistant says only."""
         ...
 
-    def prompt_batch(self, images_NHWC: UInt8Array, questions: Sequence[str]) -> dict[str, Tensor]:
-        """A left-padded batch for ``generate``."""
+    def prompt_batch(self, examples: Sequence[Example]) -> dict[str, Tensor]:
+        """A left-padded batch for ``generate``: all of each example but its last answer."""
         ...
 
     def decode(self, generated_ids_BL: Tensor) -> list[str]:

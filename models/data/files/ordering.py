@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rankscope.models.data.contract import IntArray
+from rankscope.models.data.arrays import IntArray
 
 _BATCHES_SORTED_TOGETHER = 50
 """As Hugging Face's Trainer does: fewer pad more, more make the order less random."""

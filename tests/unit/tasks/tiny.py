@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from rankscope.models.config import RunConfig
-from rankscope.models.data.contract import VqaPart
+from rankscope.models.data.parts import VqaPart
 from rankscope.models.inventory import Inventory
 from rankscope.models.lora.elastic import ElasticLora
 from rankscope.models.lora.inventory import find_modules

@@ -19,6 +19,7 @@ from rankscope.models.vlms.embedded.processing import (
     weights_dir,
 )
 from rankscope.models.vlms.linears import shipped_linears
+from tests.helpers.asking import asked
 
 FLOORS = {"color": 0.95, "shape": 0.95, "position": 0.75, "counting": 0.70}
 
@@ -63,7 +64,7 @@ def test_the_tokenizer_knows_every_word_of_every_built_in_data_set(
     _, processor = load_embedded()
     texts = sorted(set.union(*texts_of(dataset)))
     blank = np.zeros((len(texts), 48, 48, 3), dtype=np.uint8)
-    assert len(processor.prompt_batch(blank, texts)["input_ids"]) == len(texts)
+    assert len(processor.prompt_batch(asked(blank, texts))["input_ids"]) == len(texts)
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -77,10 +78,10 @@ def test_more_tokens_to_generate_change_no_answer_of_fewer(task: str) -> None:
     """Three tokens were generated when the longest answers had two words."""
     model, processor = load_embedded()
     part = Scenes.model_validate({"kind": "scenes", "task": task}).sample(48, 48)
-    images_NHWC = part.images_of(range(len(part)))
-    long = generate_answers(model, processor, images_NHWC, part.questions)
+    examples = part.examples(range(len(part)))
+    long = generate_answers(model, processor, examples)
     processor.max_answer_tokens = 3
-    short = generate_answers(model, processor, images_NHWC, part.questions)
+    short = generate_answers(model, processor, examples)
     assert [" ".join(answer.split()[:3]) for answer in long] == short
 
 
