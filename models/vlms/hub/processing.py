@@ -40,7 +40,7 @@ class HubProcessor:
         self.max_answer_tokens = max_answer_tokens
         self.end_ids = tuple(sorted(writer.end_ids))
         self.pad_id: int = tokenizer.pad_token_id
-        self._writer = writer
+        self.writer = writer
 
     def training_batch(self, examples: Sequence[Example]) -> dict[str, Tensor]:
         """A right-padded batch whose labels score what the assistant says, and its ends.
@@ -54,7 +54,7 @@ class HubProcessor:
         Raises:
             Unfit: If the model cannot take an example, or nothing is left of it to be learned.
         """
-        rows, pictures = self._writer.rows(examples, answered=True)
+        rows, pictures = self.writer.rows(examples, answered=True)
         cut = []
         for example, row in zip(examples, rows, strict=True):
             with naming(example):
@@ -70,7 +70,7 @@ class HubProcessor:
         Raises:
             Unfit: If the model cannot take an example, or it is too long.
         """
-        rows, pictures = self._writer.rows(examples, answered=False)
+        rows, pictures = self.writer.rows(examples, answered=False)
         for example, row in zip(examples, rows, strict=True):
             with naming(example):
                 self._check_prompt(row)
@@ -102,8 +102,7 @@ class HubProcessor:
                 f"{len(row.ids)} tokens in all",
                 "raise max_length or leave the row out",
             )
-        kinds = {name: values[:limit] for name, values in row.kinds.items()}
-        return Row(row.ids[:limit], row.labels[:limit], kinds, row.num_bound)
+        return row.cut(limit)
 
     def _check_prompt(self, row: Row) -> None:
         if len(row.ids) > self.max_length_tokens:

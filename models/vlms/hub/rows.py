@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 from torch import Tensor
 
@@ -28,6 +28,11 @@ class Row:
     labels: list[int]
     kinds: dict[str, list[int]]
     num_bound: int
+
+    def cut(self, length: int) -> Self:
+        """Its first tokens."""
+        kinds = {name: values[:length] for name, values in self.kinds.items()}
+        return type(self)(self.ids[:length], self.labels[:length], kinds, self.num_bound)
 
 
 class Writer(Protocol):

@@ -1,6 +1,6 @@
 """What a person chooses about a model of the transformers library; free of torch."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -59,3 +59,6 @@ class HubVlm(BaseModel):
         description="Pixels that one picture may keep in the model's own preparation; None for "
         "what the model comes with. Only for models that take pictures of many sizes.",
     )
+
+    threads: ClassVar[int | None] = None
+    """CPU threads that serve such a model best: all there are."""
