@@ -121,6 +121,7 @@ class Run(Base):
     max_live_params: Mapped[int | None] = mapped_column(BigInteger)
     final_params: Mapped[int | None] = mapped_column(BigInteger)
     other_trainable_params: Mapped[int | None] = mapped_column(BigInteger)
+    data_record: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     log_path: Mapped[str | None] = mapped_column(Text)  # relative to the run's folder
 
 

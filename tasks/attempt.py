@@ -24,6 +24,7 @@ from rankscope.models.events import (
     StatusChanged,
 )
 from rankscope.models.inventory import Inventory
+from rankscope.models.roots import Roots
 from rankscope.models.schedulers.offline.model import OfflineModel
 from rankscope.storage.sink import Sink
 from rankscope.tasks.build import Assembled, assemble, make_trainer
@@ -36,6 +37,8 @@ from rankscope.tasks.preparing import prepare
 from rankscope.tasks.scoring import Score, exact_match, mean_loss, score
 
 log = structlog.get_logger()
+
+_ROWS_BETWEEN_WORDS = 10_000
 
 EarlyEnd = Literal["stopped", "queued"]
 
@@ -58,10 +61,12 @@ class Training:
         folder: Path,
         *,
         attempt: int,
+        roots: Roots,
         offline_for: OfflineFor = lambda _: None,
     ) -> None:
         self._offline_for = offline_for
         self._config = config
+        self._roots = roots
         self._sink = sink
         self._checkpoints = folder
         self._attempt = attempt
@@ -83,8 +88,14 @@ class Training:
         """Load model and data and put the adapters on."""
         self._say("starting", "loading model and data")
         seed_everything(self._config.seed)
-        self._assembled = assemble(self._config, self._emit, self._find_offline)
+        self._assembled = assemble(
+            self._config, self._roots, self._emit, self._find_offline, self._tell_rows
+        )
         return self._assembled
+
+    def _tell_rows(self, num_rows: int) -> None:
+        if num_rows % _ROWS_BETWEEN_WORDS == 0:
+            self._emit_status("starting", f"reading data: {num_rows:,} rows")
 
     def _find_offline(self, inventory: Inventory) -> OfflineModel | None:
         model, wanted = self._offline_for(inventory), wanted_by(self._config)

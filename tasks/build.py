@@ -1,14 +1,15 @@
 """From a run's configuration to everything its training needs."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import torch
 
 from rankscope.models.config import RunConfig
-from rankscope.models.data.contract import VqaDataset
+from rankscope.models.data.files.hashing import Progress
+from rankscope.models.data.loading import load_data
 from rankscope.models.data.parts import Part, Splits
+from rankscope.models.data.record import DataRecord
 from rankscope.models.full_tuning import FullTuning
 from rankscope.models.inventory import Inventory
 from rankscope.models.lora.adalora import AdaLoraTuning
@@ -20,6 +21,7 @@ from rankscope.models.lora.lora_ga import LoraGaTuning
 from rankscope.models.lora.scaling import Scaling
 from rankscope.models.lora.tuning import ElasticTuning
 from rankscope.models.rank_bounds import check_budget, initial_states
+from rankscope.models.roots import Roots
 from rankscope.models.schedulers.adalora import AdaLora
 from rankscope.models.schedulers.allocation import uniform_ranks
 from rankscope.models.schedulers.contract import RankPlanner
@@ -49,15 +51,24 @@ class Assembled:
     steering: Steering | None
     budget_params: int
     other_trainable_params: int
+    data_record: DataRecord | None = None
 
 
-def assemble(config: RunConfig, emit: Emit, offline_for: OfflineFor = lambda _: None) -> Assembled:
+def assemble(
+    config: RunConfig,
+    roots: Roots,
+    emit: Emit,
+    offline_for: OfflineFor = lambda _: None,
+    on_rows: Progress = lambda _: None,
+) -> Assembled:
     """Load model and data, put adapters on, and connect the planner.
 
     Args:
         config: What to train.
+        roots: Where models and data may lie.
         emit: Where events go.
         offline_for: The offline performance model for the run's modules.
+        on_rows: Is told how many rows of own data were read.
 
     Raises:
         ValueError: The targets match nothing, pins or budget leave no room, or the planner's
@@ -67,7 +78,8 @@ def assemble(config: RunConfig, emit: Emit, offline_for: OfflineFor = lambda _: 
     vlm = load_vlm(config.model, device)
     inventory = find_modules(vlm.model, config.lora.targets, config.lora.parts)
     budget = config.budget.params(inventory)
-    splits = _splits(config.data, vlm.processor.image_size_px)
+    data = load_data(config.data, vlm.processor.image_size_px, roots, on_rows)
+    splits = data.splits
     tuning = _tuning(config, vlm, inventory, budget)
     other = _train_projector(tuning) if config.training.train_projector else 0
     steering = None
@@ -84,7 +96,7 @@ def assemble(config: RunConfig, emit: Emit, offline_for: OfflineFor = lambda _: 
             emit=emit,
             offline=offline_for(inventory),
         )
-    return Assembled(vlm, splits, inventory, tuning, steering, budget, other)
+    return Assembled(vlm, splits, inventory, tuning, steering, budget, other, data.record)
 
 
 def make_trainer(
@@ -107,12 +119,6 @@ def make_trainer(
     )
     callback.watch(trainer)
     return trainer
-
-
-@lru_cache(maxsize=8)
-def _splits(data: VqaDataset, image_size_px: int) -> Splits[Part]:
-    """Many runs in one process draw or read their pictures once."""
-    return data.load(image_size_px)
 
 
 def _tuning(config: RunConfig, vlm: LoadedVlm, inventory: Inventory, budget: int) -> Tuning:

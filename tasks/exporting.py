@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 from torch import nn
 
 from rankscope.models.config import RunConfig
+from rankscope.models.data.parts import Part
 from rankscope.models.lora.export import LogitDifference, reload_difference
 from rankscope.models.vlms.loading import load_vlm
 from rankscope.storage.artifacts import RunFolder
@@ -60,10 +61,12 @@ def export(engine: Engine, settings: Settings, run_id: str, to: Path) -> dict[st
         )
     state, tensors = read_checkpoint(checkpoints[-1], config.hash())
     torch.set_num_threads(state.num_threads)
-    assembled = assemble(config, emit=lambda _: None)
+    assembled = assemble(config, settings.roots, emit=lambda _: None)
     load_trained(assembled.tuning, state, tensors)
     assembled.tuning.export(to, base_model_name=config.model.kind)
-    difference = _logit_difference(config, assembled, to)
+    splits = assembled.splits
+    items = (splits.test if len(splits.test) else splits.train).head(COMPARED_ITEMS)
+    difference = _logit_difference(config, assembled, to, items)
     allowed = LARGEST_DIFFERENCE * max(1.0, difference.largest_logit)
     if not difference.largest <= allowed:
         shutil.rmtree(to)
@@ -78,15 +81,17 @@ def export(engine: Engine, settings: Settings, run_id: str, to: Path) -> dict[st
         "folder": str(to),
         "params": sum(tensor.numel() for tensor in written.values()),
         "modules": sum(".lora_A." in name for name in written),
-        "items": COMPARED_ITEMS,
+        "items": len(items),
         "max_logit_difference": difference.largest,
     }
 
 
-def _logit_difference(config: RunConfig, assembled: Assembled, folder: Path) -> LogitDifference:
-    """On test prompts, between the run's model and the reloaded one."""
-    vlm, test = assembled.vlm, assembled.splits.test.head(COMPARED_ITEMS)
-    prompt = vlm.processor.prompt_batch(test.examples(range(len(test))))
+def _logit_difference(
+    config: RunConfig, assembled: Assembled, folder: Path, items: Part
+) -> LogitDifference:
+    """On prompts, between the run's model and the reloaded one."""
+    vlm = assembled.vlm
+    prompt = vlm.processor.prompt_batch(items.examples(range(len(items))))
     batch = {key: value.to(vlm.device) for key, value in prompt.items()}
     fresh = load_vlm(config.model, vlm.device).model
     _copy_trained_base(assembled.tuning.model, fresh)

@@ -30,7 +30,7 @@ from rankscope.storage.artifacts import RunFolder
 from rankscope.storage.database import open_database
 from rankscope.storage.errors import FencedOutError, StorageError
 from rankscope.storage.queue import requeue
-from rankscope.storage.runs import get_run, set_inventory
+from rankscope.storage.runs import get_run, set_data_record, set_inventory
 from rankscope.storage.settings import Settings
 from rankscope.storage.sink import Sink
 from rankscope.storage.stream import Stream
@@ -93,6 +93,7 @@ def train(
         sink,
         folder.inside(CHECKPOINTS),
         attempt=attempt,
+        roots=settings.roots,
         offline_for=offline_of_run(engine, run_id, run.config),
     )
     training.end_on(signal.SIGTERM, signal.SIGINT, status="stopped")
@@ -108,6 +109,8 @@ def train(
             budget_params=assembled.budget_params,
             other_trainable_params=assembled.other_trainable_params,
         )
+        if assembled.data_record is not None:
+            set_data_record(engine, run_id, assembled.data_record)
         is_scored = history.has_score(engine, run_id, part="test", when="before")
         status = training.run(is_scored_before=is_scored)
     except Exception as error:

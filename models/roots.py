@@ -1,0 +1,26 @@
+"""Where on this machine runs may read models and data; an operator's choice, no run's."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Roots:
+    """Folders that runs are confined to.
+
+    Args:
+        data: Below it lie the files that people name as data.
+        models: Below it lie the folders that people name as models.
+        cache: For what was made from either and can be made again.
+        allow_remote_code: Whether code that a model brings along may run.
+    """
+
+    data: Path
+    models: Path
+    cache: Path
+    allow_remote_code: bool = False
+
+    @property
+    def pictures(self) -> Path:
+        """Pictures that lay within rows of data, as files named by their hash."""
+        return self.cache / "pictures"
