@@ -50,7 +50,7 @@ CLIP_MEAN, CLIP_STD = (
 )
 HALF = [0.5, 0.5, 0.5]
 
-TINY_TEXT = {
+TINY_TEXT: dict[str, Any] = {
     "hidden_size": 32,
     "intermediate_size": 48,
     "num_hidden_layers": 2,
@@ -58,7 +58,7 @@ TINY_TEXT = {
     "num_key_value_heads": 1,
     "max_position_embeddings": 4096,
 }
-TINY_VISION = {
+TINY_VISION: dict[str, Any] = {
     "hidden_size": 32,
     "intermediate_size": 48,
     "num_hidden_layers": 2,
@@ -92,7 +92,8 @@ LLAVA_NEXT_TEMPLATE = (
     "{% for part in message['content'] if part['type'] == 'image' %}{{ '<image>\n' }}{% endfor %}"
     "{% for part in message['content'] if part['type'] == 'text' %}{{ part['text'] }}{% endfor %}"
     "{{ ' [/INST]' }}"
-    "{% elif message['role'] == 'assistant' %}{{ ' ' + message['content'][0]['text'] + '<\\\\s> ' }}"
+    "{% elif message['role'] == 'assistant' %}"
+    "{{ ' ' + message['content'][0]['text'] + '<\\\\s> ' }}"
     "{% else %}{{ raise_exception('Only user and assistant roles are supported!') }}{% endif %}"
     "{% endfor %}"
 )
@@ -284,7 +285,7 @@ TINY_FAMILIES: dict[str, Callable[[Path], None]] = {
 """What writes a checkpoint into an empty folder, by the model type in its ``config.json``."""
 
 
-def _save_smolvlm(folder: Path, config_class: type[PreTrainedConfig], name: str) -> None:
+def _save_smolvlm(folder: Path, config_class: Callable[..., PreTrainedConfig], name: str) -> None:
     places = ("<fake_token_around_image>", "<image>", "<end_of_utterance>", "<global-img>")
     tiles = tuple(f"<row_{row}_col_{col}>" for row in range(1, 7) for col in range(1, 7))
     tokens = _byte_level_tokenizer(
@@ -326,7 +327,10 @@ def _save_smolvlm(folder: Path, config_class: type[PreTrainedConfig], name: str)
 
 
 def _save_qwen(
-    folder: Path, config_class: type[PreTrainedConfig], vision: Mapping[str, Any], processor: str
+    folder: Path,
+    config_class: Callable[..., PreTrainedConfig],
+    vision: Mapping[str, Any],
+    processor: str,
 ) -> None:
     places = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
     tokens = _byte_level_tokenizer(
@@ -382,7 +386,7 @@ def _ids(
     pad: str,
     *,
     vocab_size: int | None = None,
-) -> dict[str, int | None]:
+) -> dict[str, Any]:
     return {
         "vocab_size": vocab_size or max(tokens.values()) + 1,
         "bos_token_id": None if begin is None else tokens[begin],
@@ -393,14 +397,16 @@ def _ids(
 
 def _save_model(folder: Path, config: PreTrainedConfig, **generation: Any) -> None:
     torch.manual_seed(0)
-    model = AutoModelForImageTextToText.from_config(config)
+    model = AutoModelForImageTextToText.from_config(config)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim > 1:  # large enough for the answers to depend on what is asked
                 parameter.normal_(std=0.2)
     text = config.get_text_config()
     ends = {"eos_token_id": text.eos_token_id, "pad_token_id": text.pad_token_id}
-    model.generation_config = GenerationConfig(**(ends | generation))
+    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
+        **(ends | generation)
+    )
     model.save_pretrained(folder)
 
 

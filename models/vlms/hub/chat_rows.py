@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import Tensor
-from transformers import BatchFeature, ProcessorMixin
+from transformers import BatchFeature
 
 from rankscope.models.data.dialogue import Example, Unfit
 from rankscope.models.vlms.hub.chats import ChatTemplate, Span, Written
+from rankscope.models.vlms.hub.picture_processor import PictureProcessor
 from rankscope.models.vlms.hub.rows import NOT_SCORED, Row, naming, place_of
 
 _KINDS = ("mm_token_type_ids", "token_type_ids")
@@ -25,7 +26,7 @@ class ChatWriter:
         end_ids: Tokens that end an answer, besides the template's own.
     """
 
-    def __init__(self, processor: ProcessorMixin, end_ids: Iterable[int]) -> None:
+    def __init__(self, processor: PictureProcessor, end_ids: Iterable[int]) -> None:
         self.template = ChatTemplate(processor)
         self._processor = processor
         self._tokenizer = processor.tokenizer

@@ -12,10 +12,10 @@ from itertools import takewhile
 from typing import Any, NamedTuple, cast
 
 from jinja2 import TemplateError
-from transformers import ProcessorMixin
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from rankscope.models.data.dialogue import IMAGE_MARKER, Turn, Unfit
+from rankscope.models.vlms.hub.picture_processor import PictureProcessor
 
 _GENERATION = re.compile(r"\{%-?\s*generation\s*-?%\}")
 _PROBE = (Turn("user", f"{IMAGE_MARKER}tell"), Turn("assistant", "told"))
@@ -52,7 +52,7 @@ class ChatTemplate:
         ValueError: If there is no template, or it does not place pictures or tell answers apart.
     """
 
-    def __init__(self, processor: ProcessorMixin) -> None:
+    def __init__(self, processor: PictureProcessor) -> None:
         tokenizer = processor.tokenizer
         if tokenizer.eos_token is None:
             raise ValueError(
@@ -61,7 +61,7 @@ class ChatTemplate:
             )
         added = tokenizer.added_tokens_decoder.values()
         self._template = _template_of(processor)
-        self._names: dict[str, str] = dict(tokenizer.special_tokens_map)
+        self._names: dict[str, Any] = dict(tokenizer.special_tokens_map)
         self._image_token: str = processor.image_token
         self._end_of_text: str = tokenizer.eos_token
         self._special = _any_of(
@@ -194,7 +194,7 @@ class ChatTemplate:
         return ends[-1]
 
 
-def _template_of(processor: ProcessorMixin) -> str:
+def _template_of(processor: PictureProcessor) -> str:
     template = processor.chat_template or getattr(processor.tokenizer, "chat_template", None)
     if isinstance(template, dict):
         template = template.get("default")

@@ -45,6 +45,14 @@ def read_config(folder: Path, *, allow_remote_code: bool) -> PreTrainedConfig:
     return config
 
 
+def needs_own_code(config: PreTrainedConfig) -> bool:
+    """Whether the model is made by code that it brings along, which was allowed then.
+
+    Models that transformers knows are made by its code, whatever else lies beside them.
+    """
+    return type(config) not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+
+
 def max_context_tokens(config: PreTrainedConfig) -> int | None:
     """Positions that the language model was made for, None if its configuration does not tell."""
     num_positions = getattr(config.get_text_config(), "max_position_embeddings", None)

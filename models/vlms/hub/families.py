@@ -6,9 +6,9 @@ they keep to what transformers asks of them, and is refused in words where they 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from transformers import PreTrainedConfig, PreTrainedModel
-from transformers.image_processing_utils import BaseImageProcessor
 
 from rankscope.models.vlms.hub.llava import drop_unread_layers
 from rankscope.models.vlms.hub.picture_limits import (
@@ -18,7 +18,8 @@ from rankscope.models.vlms.hub.picture_limits import (
     limit_tiles,
 )
 
-LimitPictures = Callable[[BaseImageProcessor, PreTrainedConfig, int], None]
+LimitPictures = Callable[[Any, PreTrainedConfig, int], None]
+"""Of a family's own picture processor and the model's configuration."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Family:
 
 
 FAMILIES = (
-    Family(("llava", "vipllava"), prepare=drop_unread_layers),
+    Family(("llava",), prepare=drop_unread_layers),
     Family(("llava_next",), limit_pictures=limit_grids, prepare=drop_unread_layers),
     Family(("idefics3",), limit_pictures=limit_longest_side),
     # SmolVLM's own processor asks for num2words, which it needs to tell the time of a video's

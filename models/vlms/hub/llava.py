@@ -22,3 +22,4 @@ def drop_unread_layers(model: PreTrainedModel) -> None:
         read % num_states if isinstance(read, int) else [place % num_states for place in read]
     )
     del layers[last_read:]
+    tower.config.num_hidden_layers = last_read

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoModelForImageTextToText,
@@ -12,13 +13,13 @@ from transformers import (
     GenerationConfig,
     PreTrainedConfig,
     PreTrainedModel,
-    ProcessorMixin,
 )
 
 from rankscope.models.vlms.hub.chat_rows import ChatWriter
-from rankscope.models.vlms.hub.configs import max_context_tokens, read_config
+from rankscope.models.vlms.hub.configs import max_context_tokens, needs_own_code, read_config
 from rankscope.models.vlms.hub.families import Family, family_of
 from rankscope.models.vlms.hub.paligemma import PrefixWriter
+from rankscope.models.vlms.hub.picture_processor import PictureProcessor
 from rankscope.models.vlms.hub.processing import HubProcessor
 from rankscope.models.vlms.hub.processors import build_processor, limit_pictures
 from rankscope.models.vlms.hub.rows import Writer
@@ -59,10 +60,10 @@ def load_hub(
     config = read_config(folder, allow_remote_code=allow_remote_code)
     family = family_of(config)
     _check_context(settings, config)
-    processor = build_processor(folder, config, family, allow_remote_code=allow_remote_code)
+    processor = build_processor(folder, config, family)
     if settings.max_picture_pixels is not None:
         limit_pictures(processor, config, family, settings.max_picture_pixels)
-    model = _loaded(folder, config, settings, device, allow_remote_code=allow_remote_code)
+    model = _loaded(folder, config, settings, device)
     if family.prepare is not None:
         family.prepare(model)
     writer = _writer(processor, family, model.generation_config)
@@ -80,12 +81,7 @@ def load_hub(
 
 
 def _loaded(
-    folder: Path,
-    config: PreTrainedConfig,
-    settings: HubVlm,
-    device: torch.device,
-    *,
-    allow_remote_code: bool,
+    folder: Path, config: PreTrainedConfig, settings: HubVlm, device: torch.device
 ) -> PreTrainedModel:
     quantised: dict[str, Any] = {}
     if settings.precision in QUANTISED:
@@ -94,22 +90,24 @@ def _loaded(
             "device_map": {"": device},
         }
     try:
-        model, told = AutoModelForImageTextToText.from_pretrained(
+        loaded: Any = AutoModelForImageTextToText.from_pretrained(
             folder,
             config=config,
             dtype=DTYPES[settings.precision],
             use_safetensors=True,
             local_files_only=True,
-            trust_remote_code=allow_remote_code,
+            trust_remote_code=needs_own_code(config),
             output_loading_info=True,
             **quantised,
         )
-    except (OSError, RuntimeError, ValueError, ImportError) as error:
+    except (OSError, RuntimeError, ValueError, ImportError, SafetensorError) as error:
         reason = next(iter(str(error).strip().splitlines()), "") or repr(error)
         raise ValueError(
             f"the weights in {folder} must be those that its config.json tells, got {reason}; "
             "check that all files are whole and of one download"
         ) from error
+    model: PreTrainedModel
+    model, told = loaded
     missing = sorted(told["missing_keys"])
     if missing:
         rest = len(missing) - _MAX_NAMES_SHOWN
@@ -118,16 +116,15 @@ def _loaded(
             f"the weights in {folder} must be those that its config.json tells, got none for "
             f"{shown}; check that all files are whole and of one download"
         )
-    loaded: PreTrainedModel = model
     if not quantised:
-        nn.Module.to(loaded, device)
-    return loaded
+        nn.Module.to(model, device)
+    return model
 
 
 def _quantisation(precision: Precision) -> BitsAndBytesConfig:
     if precision == "int8":
-        return BitsAndBytesConfig(load_in_8bit=True)
-    return BitsAndBytesConfig(
+        return BitsAndBytesConfig(load_in_8bit=True)  # type: ignore[no-untyped-call]
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
@@ -136,15 +133,15 @@ def _quantisation(precision: Precision) -> BitsAndBytesConfig:
 
 
 def _writer(
-    processor: ProcessorMixin, family: Family, generation: GenerationConfig | None
+    processor: PictureProcessor, family: Family, generation: GenerationConfig | None
 ) -> Writer:
     told = None if generation is None else generation.eos_token_id
     end_ids = [told] if isinstance(told, int) else list(told or [])
     return (ChatWriter if family.has_chat else PrefixWriter)(processor, end_ids)
 
 
-def _generate_plainly(model: PreTrainedModel, writer: Writer, processor: ProcessorMixin) -> None:
-    model.generation_config = GenerationConfig(
+def _generate_plainly(model: PreTrainedModel, writer: Writer, processor: PictureProcessor) -> None:
+    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
         do_sample=False,
         bos_token_id=processor.tokenizer.bos_token_id,
         eos_token_id=sorted(writer.end_ids),

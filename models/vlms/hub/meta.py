@@ -9,7 +9,7 @@ from transformers import AutoModelForImageTextToText, PreTrainedModel
 
 from rankscope.models.inventory import Linears
 from rankscope.models.lora.inventory import list_linears
-from rankscope.models.vlms.hub.configs import read_config
+from rankscope.models.vlms.hub.configs import needs_own_code, read_config
 from rankscope.models.vlms.hub.families import family_of
 from rankscope.models.vlms.hub.settings import HubVlm
 from rankscope.models.vlms.hub.sources import folder_of
@@ -24,8 +24,8 @@ def meta_model(settings: HubVlm, *, allow_remote_code: bool = False) -> PreTrain
     folder = folder_of(settings, with_weights=False, allow_remote_code=allow_remote_code)
     config = read_config(folder, allow_remote_code=allow_remote_code)
     with torch.device("meta"):
-        model: PreTrainedModel = AutoModelForImageTextToText.from_config(
-            config, trust_remote_code=allow_remote_code
+        model: PreTrainedModel = AutoModelForImageTextToText.from_config(  # type: ignore[no-untyped-call]
+            config, trust_remote_code=needs_own_code(config)
         )
     prepare = family_of(config).prepare
     if prepare is not None:

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
-from transformers import ProcessorMixin
 
 from rankscope.models.data.dialogue import IMAGE_MARKER, Example, Turn, Unfit
+from rankscope.models.vlms.hub.picture_processor import PictureProcessor
 from rankscope.models.vlms.hub.rows import NOT_SCORED, Row, naming
 
 ROLES = ("user", "assistant")
@@ -25,7 +25,7 @@ class PrefixWriter:
         end_ids: Tokens that end an answer, besides the tokenizer's own.
     """
 
-    def __init__(self, processor: ProcessorMixin, end_ids: Iterable[int]) -> None:
+    def __init__(self, processor: PictureProcessor, end_ids: Iterable[int]) -> None:
         self._processor = processor
         self._image_id: int = processor.image_token_id
         self.end_ids = frozenset(end_ids) | {processor.tokenizer.eos_token_id}

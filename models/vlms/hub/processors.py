@@ -21,38 +21,41 @@ from transformers import (
 from transformers.image_processing_utils import BaseImageProcessor
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 
+from rankscope.models.vlms.hub.configs import needs_own_code
 from rankscope.models.vlms.hub.families import Family
+from rankscope.models.vlms.hub.picture_processor import PictureProcessor
 
-_FILES = {
-    "image_processor": "a picture processor (preprocessor_config.json)",
-    "tokenizer": "a tokenizer (tokenizer.json)",
-}
+PICTURES = "a picture processor (preprocessor_config.json)"
+TOKENIZER = "a tokenizer (tokenizer.json)"
+_VOCABULARIES = (
+    *("tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model"),
+    *("tiktoken.model", "tekken.json", "vocab.json", "vocab.txt"),
+)
+"""Files one of which holds a tokenizer's words; without any, transformers makes an empty one."""
 
 
-def build_processor(
-    folder: Path, config: PreTrainedConfig, family: Family, *, allow_remote_code: bool
-) -> ProcessorMixin:
+def build_processor(folder: Path, config: PreTrainedConfig, family: Family) -> PictureProcessor:
     """The processor of the model in a folder.
 
     Raises:
         ValueError: If a part of it is missing, broken or of a kind that cannot be used.
     """
-    if type(config) not in PROCESSOR_MAPPING and not allow_remote_code:
+    if needs_own_code(config):
+        processor = _from_own_code(folder)
+    elif type(config) in PROCESSOR_MAPPING:
+        processor = _from_parts(folder, _class_of(config, family))
+    else:
         raise ValueError(
             "a model must have a processor of pictures and text in transformers, got model_type "
             f"{config.model_type!r} without; give another model"
         )
-    processor = (
-        _from_parts(folder, _class_of(config, family))
-        if type(config) in PROCESSOR_MAPPING
-        else _from_own_code(folder)
-    )
     _check_tokenizer(processor, folder)
-    return processor
+    _check_image_token(processor, config, folder)
+    return cast("PictureProcessor", processor)
 
 
 def limit_pictures(
-    processor: ProcessorMixin, config: PreTrainedConfig, family: Family, max_pixels: int
+    processor: PictureProcessor, config: PreTrainedConfig, family: Family, max_pixels: int
 ) -> None:
     """Make a processor keep at most so many pixels of every picture.
 
@@ -69,7 +72,7 @@ def limit_pictures(
 
 
 def _class_of(config: PreTrainedConfig, family: Family) -> type[ProcessorMixin]:
-    own: type[ProcessorMixin] = (
+    own = (
         PROCESSOR_MAPPING[type(config)]
         if family.processor_class is None
         else getattr(transformers, family.processor_class)
@@ -90,15 +93,18 @@ def _from_parts(folder: Path, processor_class: type[ProcessorMixin]) -> Processo
     parts: dict[str, BaseImageProcessor | PreTrainedTokenizerBase | None] = {
         "video_processor": None
     }
-    with _telling(folder, _FILES["image_processor"]):
-        parts["image_processor"] = AutoImageProcessor.from_pretrained(
+    with _telling(folder, PICTURES):
+        parts["image_processor"] = AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
             folder, backend="pil", local_files_only=True, trust_remote_code=False
         )
-    with _telling(folder, _FILES["tokenizer"]):
+    with _telling(folder, TOKENIZER):
+        if not any((folder / name).is_file() for name in _VOCABULARIES):
+            raise FileNotFoundError("no file of words")
         parts["tokenizer"] = AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
-    unknown = [name for name in processor_class.get_attributes() if name not in parts]
+    names: list[str] = processor_class.get_attributes()  # type: ignore[no-untyped-call]
+    unknown = [name for name in names if name not in parts]
     if unknown:
         raise ValueError(
             f"a processor must be made of pictures and text, got {unknown[0]!r} in "
@@ -106,14 +112,14 @@ def _from_parts(folder: Path, processor_class: type[ProcessorMixin]) -> Processo
         )
     with _telling(folder, "a processor (processor_config.json)"):
         told, _ = processor_class.get_processor_dict(folder, local_files_only=True)
-        in_order = [parts[name] for name in processor_class.get_attributes()]
+        in_order = [parts[name] for name in names]
         processor: ProcessorMixin = processor_class.from_args_and_dict(in_order, told)
     return processor
 
 
 def _from_own_code(folder: Path) -> ProcessorMixin:
     with _telling(folder, "a processor"):
-        processor: ProcessorMixin = AutoProcessor.from_pretrained(
+        processor: ProcessorMixin = AutoProcessor.from_pretrained(  # type: ignore[no-untyped-call]
             folder, local_files_only=True, trust_remote_code=True
         )
     return processor
@@ -139,10 +145,22 @@ def _check_tokenizer(processor: ProcessorMixin, folder: Path) -> None:
             "a tokenizer must tell the place of every token in its text (tokenizer.json), got "
             f"{type(tokenizer).__name__} in {folder}; convert it to tokenizer.json once"
         )
-    if getattr(processor, "image_token", None) is None:
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+
+
+def _check_image_token(processor: ProcessorMixin, config: PreTrainedConfig, folder: Path) -> None:
+    token = getattr(processor, "image_token", None)
+    if token is None:
         raise ValueError(
             "a processor must tell the token that stands for a picture (image_token), got "
             f"{type(processor).__name__} without; give another model"
         )
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    told = getattr(config, "image_token_id", None)
+    found = processor.tokenizer.convert_tokens_to_ids(token)
+    if told is not None and told != found:
+        raise ValueError(
+            "tokenizer and model must agree on the token that stands for a picture, got "
+            f"{token!r} = {found} and image_token_id {told} in {folder}; check "
+            "that all files are of one download"
+        )

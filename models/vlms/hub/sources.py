@@ -21,7 +21,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import validate_repo_id
+from huggingface_hub.utils._validators import validate_repo_id
 
 from rankscope.models.vlms.hub.settings import HubVlm
 from rankscope.models.vlms.mobilevlm.folder import read_json

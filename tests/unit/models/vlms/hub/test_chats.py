@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from transformers import AutoConfig, ProcessorMixin
+from transformers import AutoConfig
 
 from rankscope.models.data.dialogue import Turn, Unfit
 from rankscope.models.vlms.hub.chats import ChatTemplate, Written
@@ -36,9 +36,7 @@ def template(tiny_folder: Callable[[str], Path]) -> Callable[[str | None], ChatT
     config = AutoConfig.from_pretrained(folder)
 
     def make(text: str | None) -> ChatTemplate:
-        processor: ProcessorMixin = build_processor(
-            folder, config, family_of(config), allow_remote_code=False
-        )
+        processor = build_processor(folder, config, family_of(config))
         processor.chat_template = text
         return ChatTemplate(processor)
 

@@ -44,6 +44,17 @@ def test_the_model_without_them_is_the_same_function(
     assert torch.equal(after, before)
 
 
+def test_what_is_saved_without_them_loads_again(
+    tiny: Callable[[str], Tiny], tmp_path: Path
+) -> None:
+    vlm = tiny("llava")
+    batch = vlm.processor.training_batch([ONE])
+    vlm.model.save_pretrained(tmp_path)
+    again = AutoModelForImageTextToText.from_pretrained(tmp_path, dtype=torch.float32)
+    with torch.no_grad():
+        assert torch.equal(again(**batch).logits, vlm.model(**batch).logits)
+
+
 def test_of_several_states_the_last_decides(tiny_folder: Callable[[str], Path]) -> None:
     model = whole_model(tiny_folder("llava"), [0, -2])
     drop_unread_layers(model)

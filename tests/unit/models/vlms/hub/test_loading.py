@@ -118,6 +118,15 @@ def test_a_file_that_is_broken_is_told(name: str, copied: Callable[[str], Path])
         load_hub(settings_of(folder), CPU)
 
 
+def test_a_tokenizer_of_another_model_is_told(copied: Callable[[str], Path]) -> None:
+    folder = copied("qwen2_vl")
+    shutil.copy(copied("internvl") / "tokenizer.json", folder)
+    with pytest.raises(
+        ValueError, match=r"agree on the token that stands for a picture, got '<\|im"
+    ):
+        load_hub(settings_of(folder), CPU)
+
+
 def test_weights_that_are_cut_short_are_told(copied: Callable[[str], Path]) -> None:
     folder = copied("llava")
     content = (folder / "model.safetensors").read_bytes()

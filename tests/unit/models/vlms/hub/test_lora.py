@@ -13,14 +13,15 @@ from rankscope.models.lora.elastic import ElasticLora
 from rankscope.models.lora.export import export, reload_difference
 from rankscope.models.lora.inventory import find_modules
 from rankscope.models.vlms.hub.loading import load_hub
+from rankscope.models.vlms.hub.processing import HubProcessor
 from tests.helpers.tiny_vlms import TINY_FAMILIES
 from tests.unit.models.vlms.hub.conftest import CPU, examples_for, settings_of
 
 PLENTY = 10**6
 
 
-def adapted(folder: Path, family: str) -> tuple[ElasticLora, dict[str, Tensor]]:
-    """Adapters of rank 2 on every linear with B not zero, and a batch."""
+def adapted(folder: Path) -> tuple[ElasticLora, HubProcessor]:
+    """Adapters of rank 2 on every linear with B not zero."""
     model, processor = load_hub(settings_of(folder), CPU)
     inventory = find_modules(model, ".*", frozenset(PARTS))
     ranks = {module.name: 2 for module in inventory.modules}
@@ -29,7 +30,7 @@ def adapted(folder: Path, family: str) -> tuple[ElasticLora, dict[str, Tensor]]:
     with torch.no_grad():
         for name in ranks:
             elastic.parameters_of(name)[1].normal_(std=0.1)
-    return elastic, processor.training_batch(examples_for(family))
+    return elastic, processor
 
 
 def logits_of(elastic: ElasticLora, batch: dict[str, Tensor]) -> Tensor:
@@ -47,7 +48,8 @@ def test_adapters_learn_everywhere_move_in_rank_and_are_saved(
     family: str, tiny_folder: Callable[[str], Path], tmp_path: Path
 ) -> None:
     folder = tiny_folder(family)
-    elastic, batch = adapted(folder, family)
+    elastic, processor = adapted(folder)
+    batch = processor.training_batch(examples_for(family))
     elastic.peft_model(**batch).loss.backward()
     for name in elastic.ranks():
         for factor in elastic.parameters_of(name):
@@ -60,6 +62,12 @@ def test_adapters_learn_everywhere_move_in_rank_and_are_saved(
     elastic.resize(ranks, None, budget=PLENTY)
     assert elastic.ranks() == ranks
     elastic.check()
+
+    prompt = processor.prompt_batch(examples_for(family))
+    output = elastic.peft_model.generate(  # type: ignore[no-untyped-call]
+        **prompt, max_new_tokens=2, min_new_tokens=2
+    )
+    assert output.shape[1] == prompt["input_ids"].shape[1] + 2
 
     export(elastic, tmp_path, base_model_name=str(folder))
     whole = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)

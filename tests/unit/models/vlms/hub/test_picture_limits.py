@@ -47,7 +47,8 @@ def test_fewer_pixels_are_fewer_visual_tokens(
         model, processor = load_hub(settings, CPU)
         image_id = processor.tokenizer.convert_tokens_to_ids(IMAGE_TOKENS[family])
         batch = processor.training_batch([example])
-        assert int((batch["input_ids"] == image_id).sum()) == num_expected, max_pixels
+        num_tokens = batch["input_ids"][0].tolist().count(image_id)
+        assert num_tokens == num_expected, max_pixels
         with torch.no_grad():
             assert torch.isfinite(model(**batch).loss)
 
@@ -62,7 +63,8 @@ def test_llava_next_keeps_the_grids_that_are_small_enough(
         settings = settings_of(tiny_folder("llava_next"), max_picture_pixels=max_pixels)
         model, processor = load_hub(settings, CPU)
         batch = processor.training_batch([example])
-        nums.append(int((batch["input_ids"] == model.config.image_token_id).sum()))
+        image_id = processor.tokenizer.convert_tokens_to_ids("<image>")
+        nums.append(batch["input_ids"][0].tolist().count(image_id))
         with torch.no_grad():
             assert torch.isfinite(model(**batch).loss)
     assert nums == [24, 10]

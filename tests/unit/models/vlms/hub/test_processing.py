@@ -61,7 +61,7 @@ def test_pictures_that_do_not_fit_are_refused_with_the_figure(
     with pytest.raises(
         Unfit, match=rf"row {example.row}: .* max_length={needed} tokens, got {needed} tokens up to"
     ):
-        limited(vlm, needed).training_batch([ONE, example])
+        limited(vlm, needed).training_batch([example])
 
 
 def test_an_answer_that_does_not_begin_in_time_is_refused(tiny: Callable[[str], Tiny]) -> None:
