@@ -1,19 +1,16 @@
 """Checkpoints of real families in the smallest size: random weights, files as on the hub.
 
 Every folder holds what the family publishes: ``config.json``, safetensors, a tokenizer of the
-family's kind trained on a few sentences, its chat template, ``preprocessor_config.json`` and, where
+family's kind, its chat template, ``preprocessor_config.json`` and, where
 the family has one, ``processor_config.json``. The templates render what the published ones do.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
-from tokenizers.processors import TemplateProcessing
-from tokenizers.trainers import BpeTrainer
 from transformers import (
     AutoModelForImageTextToText,
     CLIPVisionConfig,
@@ -24,24 +21,31 @@ from transformers import (
     LlamaConfig,
     LlavaConfig,
     LlavaNextConfig,
+    LlavaOnevisionConfig,
     MistralConfig,
     PaliGemmaConfig,
     PreTrainedConfig,
     Qwen2_5_VLConfig,
     Qwen2Config,
     Qwen2VLConfig,
+    Qwen3VLConfig,
     SiglipVisionConfig,
     SmolVLMConfig,
 )
 
-SENTENCES = (
-    "USER: What color is the bus? ASSISTANT: The bus is red and white.",
-    "User: How many dogs are in the picture? Assistant: There are two dogs.",
-    "system You are a helpful assistant. user Where is the cat? assistant On the left.",
-    "tool {temperature: 21} yes no answer en caption What is it? A small house.",
+from tests.helpers.chat_templates import (
+    INTERNVL_TEMPLATE,
+    LLAVA_NEXT_TEMPLATE,
+    LLAVA_TEMPLATE,
+    QWEN_TEMPLATE,
+    SMOLVLM_TEMPLATE,
 )
-"""What the tokenizers are trained on."""
-NUM_WORD_PIECES = 120
+from tests.helpers.tiny_tokenizers import (
+    save_byte_level_tokenizer,
+    save_gemma_tokenizer,
+    save_llama_tokenizer,
+)
+
 IMAGE_SIZE_PX = 28
 PATCH_SIZE_PX = 14
 CLIP_MEAN, CLIP_STD = (
@@ -67,66 +71,19 @@ TINY_VISION: dict[str, Any] = {
     "patch_size": PATCH_SIZE_PX,
 }
 
+QWEN_ROPE: dict[str, Any] = {
+    "rope_scaling": {"type": "mrope", "mrope_section": [2, 3, 3], "rope_theta": 10000.0}
+}
 QWEN_TOKENIZER: dict[str, Any] = {
     "tokenizer_class": "Qwen2Tokenizer",
     "eos_token": "<|im_end|>",
     "pad_token": "<|endoftext|>",
 }
 
-LLAVA_TEMPLATE = (
-    "{% for message in messages %}"
-    "{% if message['role'] != 'system' %}{{ message['role'] | upper }}: {% endif %}"
-    "{% for part in message['content'] if part['type'] == 'image' %}{{ '<image>\n' }}{% endfor %}"
-    "{% for part in message['content'] if part['type'] == 'text' %}"
-    "{% if message['role'] == 'assistant' %}"
-    "{% generation %}{{ part['text'] + ' ' }}{% endgeneration %}"
-    "{% else %}{{ part['text'] + ' ' }}{% endif %}{% endfor %}{% endfor %}"
-    "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
-)
-"""Vicuna's words: pictures first, no token that ends an answer."""
-LLAVA_NEXT_TEMPLATE = (
-    "{% for message in messages %}"
-    "{% if message['role'] == 'system' %}"
-    "{{ '<<SYS>>\n' + message['content'][0]['text'] + '\n<</SYS>>\n\n' }}"
-    "{% elif message['role'] == 'user' %}{{ '[INST] ' }}"
-    "{% for part in message['content'] if part['type'] == 'image' %}{{ '<image>\n' }}{% endfor %}"
-    "{% for part in message['content'] if part['type'] == 'text' %}{{ part['text'] }}{% endfor %}"
-    "{{ ' [/INST]' }}"
-    "{% elif message['role'] == 'assistant' %}"
-    "{{ ' ' + message['content'][0]['text'] + '<\\\\s> ' }}"
-    "{% else %}{{ raise_exception('Only user and assistant roles are supported!') }}{% endif %}"
-    "{% endfor %}"
-)
-"""Mistral's instructions; the published template misspells the end as ``<\\s>``."""
-SMOLVLM_TEMPLATE = (
-    "<|im_start|>{% for message in messages %}{{ message['role'] | capitalize }}"
-    "{{ ':' if message['content'][0]['type'] == 'image' else ': ' }}"
-    "{% for part in message['content'] %}"
-    "{{ '<image>' if part['type'] == 'image' else part['text'] }}{% endfor %}"
-    "<end_of_utterance>\n{% endfor %}{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
-)
-QWEN_TEMPLATE = (
-    "{% for message in messages %}"
-    "{% if loop.first and message['role'] != 'system' %}"
-    "{{ '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n' }}{% endif %}"
-    "{{ '<|im_start|>' + message['role'] + '\n' }}"
-    "{% for part in message['content'] %}"
-    "{{ '<|vision_start|><|image_pad|><|vision_end|>' if part['type'] == 'image' "
-    "else part['text'] }}{% endfor %}{{ '<|im_end|>\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
-INTERNVL_TEMPLATE = (
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' }}"
-    "{% for part in message['content'] %}"
-    "{{ '<IMG_CONTEXT>\n' if part['type'] == 'image' else part['text'] }}{% endfor %}"
-    "{{ '<|im_end|>\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
-
 
 def save_llava(folder: Path) -> None:
     """LLaVA 1.5: CLIP, two linears, Llama; the last CLIP layer is not read."""
-    tokens = _llama_tokenizer(folder, ("<unk>", "<s>", "</s>", "<pad>", "<image>"))
+    tokens = save_llama_tokenizer(folder, ("<unk>", "<s>", "</s>", "<pad>", "<image>"))
     config = LlavaConfig(
         vision_config=CLIPVisionConfig(**TINY_VISION),
         text_config=LlamaConfig(**TINY_TEXT, **_ids(tokens, "<s>", "</s>", "<pad>")),
@@ -151,7 +108,7 @@ def save_llava(folder: Path) -> None:
 
 def save_llava_next(folder: Path) -> None:
     """LLaVA-NeXT on Mistral: pictures cut into tiles besides the whole."""
-    tokens = _llama_tokenizer(folder, ("<unk>", "<s>", "</s>", "<pad>", "<image>"))
+    tokens = save_llama_tokenizer(folder, ("<unk>", "<s>", "</s>", "<pad>", "<image>"))
     side = IMAGE_SIZE_PX
     pinpoints = [[side, 2 * side], [2 * side, side], [2 * side, 2 * side]]
     config = LlavaNextConfig(
@@ -190,7 +147,7 @@ def save_smolvlm(folder: Path) -> None:
 def save_qwen2_vl(folder: Path) -> None:
     """Qwen2-VL: pictures of any size, fused attention in the tower."""
     vision = {"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 2, "mlp_ratio": 2}
-    _save_qwen(folder, Qwen2VLConfig, vision, "Qwen2VLProcessor")
+    _save_qwen(folder, Qwen2VLConfig, vision, "Qwen2VLProcessor", QWEN_ROPE)
 
 
 def save_qwen2_5_vl(folder: Path) -> None:
@@ -204,12 +161,29 @@ def save_qwen2_5_vl(folder: Path) -> None:
         "window_size": 56,
         "fullatt_block_indexes": [1],
     }
-    _save_qwen(folder, Qwen2_5_VLConfig, vision, "Qwen2_5_VLProcessor")
+    _save_qwen(folder, Qwen2_5_VLConfig, vision, "Qwen2_5_VLProcessor", QWEN_ROPE)
+
+
+def save_qwen3_vl(folder: Path) -> None:
+    """Qwen3-VL: the tower hands on states of several layers, each through a merger."""
+    vision = {
+        "depth": 2,
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "out_hidden_size": 32,
+        "num_heads": 2,
+        "patch_size": PATCH_SIZE_PX,
+        "num_position_embeddings": 16,
+        "deepstack_visual_indexes": [0],
+    }
+    rope = {"rope_type": "default", "mrope_section": [2, 3, 3], "mrope_interleaved": True}
+    text = {"head_dim": 16, "rope_scaling": rope}
+    _save_qwen(folder, Qwen3VLConfig, vision, "Qwen3VLProcessor", text)
 
 
 def save_paligemma(folder: Path) -> None:
     """PaliGemma: SigLIP, one linear, Gemma; no chat template."""
-    tokens = _gemma_tokenizer(folder)
+    tokens = save_gemma_tokenizer(folder)
     config = PaliGemmaConfig(
         vision_config=SiglipVisionConfig(**TINY_VISION, vision_use_head=False),
         text_config=GemmaConfig(
@@ -242,7 +216,7 @@ def save_internvl(folder: Path) -> None:
         "video_token": "<video>",
     }
     chat = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
-    tokens = _byte_level_tokenizer(
+    tokens = save_byte_level_tokenizer(
         folder,
         (*chat, *places.values()),
         QWEN_TOKENIZER | {"extra_special_tokens": places},
@@ -272,6 +246,38 @@ def save_internvl(folder: Path) -> None:
     _write(folder, "processor_config.json", processor)
 
 
+def save_llava_onevision(folder: Path) -> None:
+    """LLaVA-OneVision: SigLIP and Qwen2, pictures cut into tiles."""
+    special = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>", "<video>")
+    tokens = save_byte_level_tokenizer(folder, special, QWEN_TOKENIZER)
+    side = IMAGE_SIZE_PX
+    pinpoints = [[side, side], [side, 2 * side], [2 * side, side]]
+    config = LlavaOnevisionConfig(
+        vision_config=SiglipVisionConfig(**TINY_VISION, vision_use_head=False),
+        text_config=Qwen2Config(**TINY_TEXT, **_ids(tokens, None, "<|im_end|>", "<|endoftext|>")),
+        image_token_index=tokens["<image>"],
+        video_token_index=tokens["<video>"],
+        image_grid_pinpoints=pinpoints,
+    )
+    _save_model(folder, config)
+    template = INTERNVL_TEMPLATE.replace("<IMG_CONTEXT>", "<image>")
+    _write(folder, "chat_template.json", {"chat_template": template})
+    pictures = {
+        "image_processor_type": "LlavaOnevisionImageProcessor",
+        "size": {"height": side, "width": side},
+        "image_grid_pinpoints": pinpoints,
+        "image_mean": HALF,
+        "image_std": HALF,
+    }
+    _write(folder, "preprocessor_config.json", pictures)
+    processor = {
+        "processor_class": "LlavaOnevisionProcessor",
+        "num_image_tokens": 4,
+        "vision_feature_select_strategy": "full",
+    }
+    _write(folder, "processor_config.json", processor)
+
+
 TINY_FAMILIES: dict[str, Callable[[Path], None]] = {
     "llava": save_llava,
     "llava_next": save_llava_next,
@@ -279,16 +285,19 @@ TINY_FAMILIES: dict[str, Callable[[Path], None]] = {
     "smolvlm": save_smolvlm,
     "qwen2_vl": save_qwen2_vl,
     "qwen2_5_vl": save_qwen2_5_vl,
+    "qwen3_vl": save_qwen3_vl,
     "paligemma": save_paligemma,
     "internvl": save_internvl,
 }
 """What writes a checkpoint into an empty folder, by the model type in its ``config.json``."""
+UNLISTED_FAMILIES: dict[str, Callable[[Path], None]] = {"llava_onevision": save_llava_onevision}
+"""Of families that nothing was done for."""
 
 
 def _save_smolvlm(folder: Path, config_class: Callable[..., PreTrainedConfig], name: str) -> None:
     places = ("<fake_token_around_image>", "<image>", "<end_of_utterance>", "<global-img>")
     tiles = tuple(f"<row_{row}_col_{col}>" for row in range(1, 7) for col in range(1, 7))
-    tokens = _byte_level_tokenizer(
+    tokens = save_byte_level_tokenizer(
         folder,
         ("<|endoftext|>", "<|im_start|>", "<|im_end|>", *places, *tiles),
         {
@@ -331,18 +340,20 @@ def _save_qwen(
     config_class: Callable[..., PreTrainedConfig],
     vision: Mapping[str, Any],
     processor: str,
+    text: Mapping[str, Any],
 ) -> None:
     places = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
-    tokens = _byte_level_tokenizer(
+    tokens = save_byte_level_tokenizer(
         folder,
         ("<|endoftext|>", "<|im_start|>", "<|im_end|>", *places),
         QWEN_TOKENIZER,
     )
-    rope = {"type": "mrope", "mrope_section": [2, 3, 3], "rope_theta": 10000.0}
     config = config_class(
         vision_config=dict(vision),
         text_config=dict(
-            **TINY_TEXT, rope_scaling=rope, **_ids(tokens, None, "<|im_end|>", "<|endoftext|>")
+            **TINY_TEXT,
+            **text,
+            **_ids(tokens, None, "<|im_end|>", "<|endoftext|>"),
         ),
         image_token_id=tokens["<|image_pad|>"],
         video_token_id=tokens["<|video_pad|>"],
@@ -408,115 +419,6 @@ def _save_model(folder: Path, config: PreTrainedConfig, **generation: Any) -> No
         **(ends | generation)
     )
     model.save_pretrained(folder)
-
-
-def _byte_level_tokenizer(
-    folder: Path, special: Sequence[str], settings: Mapping[str, Any]
-) -> dict[str, int]:
-    """GPT-2's kind, as SmolVLM, Qwen and InternVL have."""
-    tokenizer = Tokenizer(models.BPE())
-    words = Regex(r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s*[\r\n]+|\s+")
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(words, "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = BpeTrainer(
-        vocab_size=len(alphabet) + NUM_WORD_PIECES,
-        initial_alphabet=sorted(alphabet),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(SENTENCES, trainer)
-    tokenizer.add_special_tokens([AddedToken(token, normalized=False) for token in special])
-    return _save_tokenizer(folder, tokenizer, settings)
-
-
-def _llama_tokenizer(folder: Path, special: Sequence[str]) -> dict[str, int]:
-    """SentencePiece's kind with bytes to fall back on; begins every text with ``<s>``."""
-    tokenizer = _sentence_pieces(special, pre_tokenizers.Metaspace(prepend_scheme="always"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
-    tokenizer.decoder = decoders.Sequence(
-        [
-            decoders.Replace("▁", " "),
-            decoders.ByteFallback(),
-            decoders.Fuse(),
-            decoders.Strip(" ", 1, 0),
-        ]
-    )
-    begin = [("<s>", special.index("<s>"))]
-    tokenizer.post_processor = TemplateProcessing(
-        single="<s> $A", pair="<s> $A $B:1", special_tokens=begin
-    )
-    settings = {
-        "tokenizer_class": "LlamaTokenizer",
-        "bos_token": "<s>",
-        "eos_token": "</s>",
-        "unk_token": "<unk>",
-        "pad_token": "<pad>",
-        "padding_side": "left",
-    }
-    return _save_tokenizer(folder, tokenizer, settings)
-
-
-def _gemma_tokenizer(folder: Path) -> dict[str, int]:
-    """Gemma's kind: spaces become letters, nothing before the first word."""
-    special = ("<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "<image>")
-    tokenizer = _sentence_pieces(special, pre_tokenizers.Metaspace(prepend_scheme="never"))
-    tokenizer.normalizer = normalizers.Replace(" ", "▁")
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
-    tokenizer.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
-    )
-    begin = [("<bos>", special.index("<bos>"))]
-    tokenizer.post_processor = TemplateProcessing(
-        single="<bos> $A", pair="<bos> $A $B:1", special_tokens=begin
-    )
-    settings = {
-        "tokenizer_class": "GemmaTokenizer",
-        "bos_token": "<bos>",
-        "eos_token": "<eos>",
-        "unk_token": "<unk>",
-        "pad_token": "<pad>",
-        "mask_token": "<mask>",
-        "extra_special_tokens": {"image_token": "<image>"},
-    }
-    return _save_tokenizer(folder, tokenizer, settings)
-
-
-def _sentence_pieces(special: Sequence[str], words: pre_tokenizers.PreTokenizer) -> Tokenizer:
-    trained = Tokenizer(models.BPE())
-    trained.pre_tokenizer = words
-    letters = sorted({*map(chr, range(33, 127)), "▁", "\n"})
-    trainer = BpeTrainer(
-        vocab_size=len(letters) + NUM_WORD_PIECES, initial_alphabet=letters, show_progress=False
-    )
-    trained.train_from_iterator(SENTENCES, trainer)
-    learned = json.loads(trained.to_str())["model"]
-    pieces = [*special, *(f"<0x{byte:02X}>" for byte in range(256)), *learned["vocab"]]
-    tokenizer = Tokenizer(
-        models.BPE(
-            vocab={piece: number for number, piece in enumerate(pieces)},
-            merges=[tuple(merge) for merge in learned["merges"]],
-            unk_token="<unk>",  # noqa: S106 - no password
-            fuse_unk=True,
-            byte_fallback=True,
-        )
-    )
-    tokenizer.add_special_tokens([AddedToken(token, normalized=False) for token in special])
-    return tokenizer
-
-
-def _save_tokenizer(
-    folder: Path, tokenizer: Tokenizer, settings: Mapping[str, Any]
-) -> dict[str, int]:
-    folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    _write(folder, "tokenizer_config.json", {"model_max_length": 4096, **settings})
-    tokens: dict[str, int] = tokenizer.get_vocab(with_added_tokens=True)
-    return tokens
 
 
 def _write(folder: Path, name: str, content: Mapping[str, Any]) -> None:

@@ -50,7 +50,7 @@ FAMILIES = (
     # SmolVLM's own processor asks for num2words, which it needs to tell the time of a video's
     # frames; with pictures Idefics3's does the same.
     Family(("smolvlm",), processor_class="Idefics3Processor", limit_pictures=limit_longest_side),
-    Family(("qwen2_vl", "qwen2_5_vl"), limit_pictures=limit_areas),
+    Family(("qwen2_vl", "qwen2_5_vl", "qwen3_vl"), limit_pictures=limit_areas),
     Family(("internvl",), limit_pictures=limit_tiles),
     Family(("paligemma",), has_chat=False),
 )

@@ -14,7 +14,7 @@ from rankscope.models.data.dialogue import Example, Picture, Turn
 from rankscope.models.vlms.hub.loading import load_hub
 from rankscope.models.vlms.hub.processing import HubProcessor
 from rankscope.models.vlms.hub.settings import HubVlm
-from tests.helpers.tiny_vlms import TINY_FAMILIES
+from tests.helpers.tiny_vlms import TINY_FAMILIES, UNLISTED_FAMILIES
 
 CPU = torch.device("cpu")
 
@@ -45,7 +45,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pat
     def folder_of(family: str) -> Path:
         folder = root / family
         if not folder.exists():
-            TINY_FAMILIES[family](folder)
+            (TINY_FAMILIES | UNLISTED_FAMILIES)[family](folder)
         return folder
 
     return folder_of

@@ -10,7 +10,7 @@ from rankscope.models.data.dialogue import Turn, Unfit
 from rankscope.models.vlms.hub.chats import ChatTemplate, Written
 from rankscope.models.vlms.hub.families import family_of
 from rankscope.models.vlms.hub.processors import build_processor
-from tests.helpers.tiny_vlms import LLAVA_NEXT_TEMPLATE, QWEN_TEMPLATE
+from tests.helpers.chat_templates import LLAVA_NEXT_TEMPLATE, QWEN_TEMPLATE
 
 HEAD = "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
 PARTS = (

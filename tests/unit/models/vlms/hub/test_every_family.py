@@ -13,10 +13,10 @@ from rankscope.models.lora.inventory import list_linears
 from rankscope.models.vlms.hub.families import FAMILIES
 from rankscope.models.vlms.hub.meta import hub_linears
 from rankscope.models.vlms.hub.rows import NOT_SCORED
-from tests.helpers.tiny_vlms import TINY_FAMILIES
+from tests.helpers.tiny_vlms import TINY_FAMILIES, UNLISTED_FAMILIES
 from tests.unit.models.vlms.hub.conftest import Tiny, examples_for
 
-every_family = pytest.mark.parametrize("family", TINY_FAMILIES)
+every_family = pytest.mark.parametrize("family", [*TINY_FAMILIES, *UNLISTED_FAMILIES])
 NUM_LAYERS = 2
 ENDS = {
     "llava": "</s>",
@@ -25,8 +25,10 @@ ENDS = {
     "smolvlm": "<end_of_utterance>",
     "qwen2_vl": "<|im_end|>",
     "qwen2_5_vl": "<|im_end|>",
+    "qwen3_vl": "<|im_end|>",
     "paligemma": "<eos>",
     "internvl": "<|im_end|>",
+    "llava_onevision": "<|im_end|>",
 }
 
 
@@ -53,9 +55,9 @@ def test_modules_have_their_part_and_layer(family: str, tiny: Callable[[str], Ti
     assert len(found["language"]) == 7 * NUM_LAYERS
     assert {module.layer for module in found["language"]} == set(range(NUM_LAYERS))
     assert {module.type for module in found["language"]} >= {"q_proj", "down_proj"}
-    num_towers_layers = 1 if family.startswith("llava") else NUM_LAYERS  # LLaVA reads no last layer
+    num_towers_layers = 1 if family in ("llava", "llava_next") else NUM_LAYERS
     assert {module.layer for module in found["vision"]} == set(range(num_towers_layers))
-    assert 1 <= len(found["projector"]) <= 2
+    assert 1 <= len(found["projector"]) <= 4
     assert not any("lm_head" in m.name or "embed" in m.name for m in linears.modules)
 
 

@@ -12,9 +12,7 @@ from tests.unit.models.vlms.hub.conftest import CPU, asked, picture, settings_of
 TILE = 28 * 28
 IMAGE_TOKENS = {
     "qwen2_vl": "<|image_pad|>",
-    "qwen2_5_vl": "<|image_pad|>",
     "idefics3": "<image>",
-    "smolvlm": "<image>",
     "internvl": "<IMG_CONTEXT>",
     "llava_next": "<image>",
 }
@@ -27,10 +25,8 @@ IMAGE_TOKENS = {
         # keeps 6 at most: sides shrink by sqrt(8 / 6) to 97 and 48, rounded down to 84 and 28.
         # For 4, by sqrt(2) to 79 and 39, 56 and 28; for 1, by sqrt(8) to 39 and 19, 28 at least.
         ("qwen2_vl", {None: 3, 4 * TILE: 2, TILE: 1}),
-        ("qwen2_5_vl", {None: 3, 4 * TILE: 2, TILE: 1}),
         # Stretched to 56 x 28: two tiles and the whole, a token each; or to 28: the whole alone.
         ("idefics3", {None: 3, 4 * TILE: 3, 3 * TILE: 1, TILE: 1}),
-        ("smolvlm", {None: 3, 4 * TILE: 3, 3 * TILE: 1, TILE: 1}),
         # Two tiles and the whole, or the whole alone.
         ("internvl", {None: 3, 2 * TILE: 3, TILE: 1}),
         # 2 x 2 tokens of the whole; 2 tiles side by side are 2 x 4 and a token at each line's end;
