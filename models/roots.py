@@ -20,6 +20,20 @@ class Roots:
     cache: Path
     allow_remote_code: bool = False
 
+    def model_folder(self, name: str) -> Path:
+        """The folder that a run names as a model, below the models root.
+
+        Raises:
+            ValueError: If it leads elsewhere or is no folder.
+        """
+        folder = (self.models / name).resolve()
+        if not folder.is_relative_to(self.models.resolve()) or not folder.is_dir():
+            raise ValueError(
+                f"a model's folder must lie below the models root {self.models}, got {name!r}, "
+                "which does not or is no folder; put it there (RANKSCOPE_MODELS_ROOT says where)"
+            )
+        return folder
+
     @property
     def pictures(self) -> Path:
         """Pictures that lay within rows of data, as files named by their hash."""

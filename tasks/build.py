@@ -75,10 +75,10 @@ def assemble(
             settings cannot work with model and data.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    vlm = load_vlm(config.model, device)
+    vlm = load_vlm(config.model, device, roots)
     inventory = find_modules(vlm.model, config.lora.targets, config.lora.parts)
     budget = config.budget.params(inventory)
-    data = load_data(config.data, vlm.processor.image_size_px, roots, on_rows)
+    data = load_data(config.data, vlm.picture_size_px, roots, on_rows)
     splits = data.splits
     tuning = _tuning(config, vlm, inventory, budget)
     other = _train_projector(tuning) if config.training.train_projector else 0

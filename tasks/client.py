@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,7 +23,7 @@ from rankscope.storage.settings import Settings
 from rankscope.tasks.asking import QueueAway, request_export, resume, stop, wake
 from rankscope.tasks.learning import Learnt, keep_learned, learn_from_runs
 from rankscope.tasks.planning import Plan
-from rankscope.tasks.processes import TrainingProcess, command, environment
+from rankscope.tasks.processes import JobFailed, TrainingProcess, answer_of, environment
 from rankscope.tasks.submitting import MAX_SEEDS, add_run, inventory_of, plan, submit
 
 __all__ = [
@@ -51,10 +50,6 @@ __all__ = [
 TRAINING_PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors")
 KILL_AFTER_S = 20.0
 """A training process asked to stop finishes its step and saves first; so long is enough."""
-
-
-class JobFailed(RuntimeError):
-    """A local process ended with an error; the message is its own last line."""
 
 
 def check_training_packages() -> None:
@@ -124,16 +119,6 @@ def export(engine: Engine, run_id: str, to: Path) -> dict[str, Any]:
     Raises:
         JobFailed: Nothing could be exported.
     """
-    done = subprocess.run(
-        command("exporting", run_id, str(to)),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        env=environment(get_run(engine, run_id).config),
-        check=False,
-    )
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no word"]
-        raise JobFailed(lines[-1])
-    answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    config = get_run(engine, run_id).config
+    answer: dict[str, Any] = json.loads(answer_of("exporting", run_id, str(to), config=config))
     return answer

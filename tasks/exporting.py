@@ -20,6 +20,7 @@ from torch import nn
 from rankscope.models.config import RunConfig
 from rankscope.models.data.parts import Part
 from rankscope.models.lora.export import LogitDifference, reload_difference
+from rankscope.models.roots import Roots
 from rankscope.models.vlms.loading import load_vlm
 from rankscope.storage.artifacts import RunFolder
 from rankscope.storage.database import open_database
@@ -66,7 +67,7 @@ def export(engine: Engine, settings: Settings, run_id: str, to: Path) -> dict[st
     assembled.tuning.export(to, base_model_name=config.model.kind)
     splits = assembled.splits
     items = (splits.test if len(splits.test) else splits.train).head(COMPARED_ITEMS)
-    difference = _logit_difference(config, assembled, to, items)
+    difference = _logit_difference(config, assembled, settings.roots, to, items)
     allowed = LARGEST_DIFFERENCE * max(1.0, difference.largest_logit)
     if not difference.largest <= allowed:
         shutil.rmtree(to)
@@ -87,13 +88,13 @@ def export(engine: Engine, settings: Settings, run_id: str, to: Path) -> dict[st
 
 
 def _logit_difference(
-    config: RunConfig, assembled: Assembled, folder: Path, items: Part
+    config: RunConfig, assembled: Assembled, roots: Roots, folder: Path, items: Part
 ) -> LogitDifference:
     """On prompts, between the run's model and the reloaded one."""
     vlm = assembled.vlm
     prompt = vlm.processor.prompt_batch(items.examples(range(len(items))))
     batch = {key: value.to(vlm.device) for key, value in prompt.items()}
-    fresh = load_vlm(config.model, vlm.device).model
+    fresh = load_vlm(config.model, vlm.device, roots).model
     _copy_trained_base(assembled.tuning.model, fresh)
     return reload_difference(assembled.tuning.model, folder, fresh_base=fresh, batch=batch)
 

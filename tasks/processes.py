@@ -1,4 +1,4 @@
-"""The processes that train and export: how they are started, watched and told to end."""
+"""The processes that train, export and list: how they are started, watched and told to end."""
 
 import contextlib
 import os
@@ -96,8 +96,34 @@ def command(verb: str, *arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", f"rankscope.tasks.{verb}", *arguments]
 
 
+class JobFailed(RuntimeError):
+    """A local process ended with an error; the message is its own last line."""
+
+
+def answer_of(verb: str, *arguments: str, config: RunConfig) -> str:
+    """The last line that ``rankscope.tasks.VERB`` prints as a process of its own.
+
+    Raises:
+        JobFailed: It ended with an error.
+    """
+    done = subprocess.run(
+        command(verb, *arguments),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=environment(config),
+        check=False,
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["no word"]
+        raise JobFailed(lines[-1])
+    return done.stdout.strip().splitlines()[-1]
+
+
 def environment(config: RunConfig, *, num_processes: int = 1) -> dict[str, str]:
-    """This process's environment; libraries stay offline and quiet unless it says otherwise.
+    """This process's environment; libraries stay quiet unless it says otherwise.
+
+    They stay offline too, but for a run that names a model or data of the Hugging Face hub.
 
     Args:
         config: What will run.
@@ -106,7 +132,7 @@ def environment(config: RunConfig, *, num_processes: int = 1) -> dict[str, str]:
     num_threads = config.model.threads or max(1, num_cores() // num_processes)
     defaults = {
         "OMP_NUM_THREADS": str(num_threads),
-        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_OFFLINE": "0" if "hub" in (config.model.kind, config.data.kind) else "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "TRANSFORMERS_VERBOSITY": "error",

@@ -5,15 +5,17 @@ from collections.abc import Sequence
 from sqlalchemy import Engine
 
 from rankscope.models.config import RunConfig
-from rankscope.models.inventory import Inventory
+from rankscope.models.inventory import Inventory, Linears
 from rankscope.models.reading import ConfigError, parse_config
-from rankscope.models.vlms.linears import shipped_linears
+from rankscope.models.vlms.linears import known_linears
 from rankscope.storage.choices import Origin
+from rankscope.storage.inventories import get_linears, put_linears
 from rankscope.storage.runs import DEFAULT_QUEUE, NORMAL_PRIORITY, create_run
 from rankscope.storage.settings import Settings
 from rankscope.tasks.asking import wake
 from rankscope.tasks.offline import resolve_offline, wanted_by
 from rankscope.tasks.planning import Plan, plan_run
+from rankscope.tasks.processes import JobFailed, answer_of
 
 MAX_SEEDS = 100
 """At once; more is taken for a mistyped number."""
@@ -88,7 +90,7 @@ def add_run(
         raise ConfigError(
             "texts must not hold the character NUL, which PostgreSQL cannot keep; remove it"
         )
-    inventory = inventory_of(config)
+    inventory = inventory_of(config, engine)
     offline = resolve_offline(engine, wanted_by(config), inventory.modules)
     return create_run(
         engine,
@@ -114,23 +116,41 @@ def plan(config: RunConfig, engine: Engine | None = None) -> Plan:
         ConfigError: It could not run.
         OtherVersionError: Its offline model was learned by an incompatible version.
     """
-    inventory = inventory_of(config)
+    inventory = inventory_of(config, engine)
     if engine is None:
         return plan_run(config, inventory)
     offline = resolve_offline(engine, wanted_by(config), inventory.modules)
     return plan_run(config, inventory, offline)
 
 
-def inventory_of(config: RunConfig) -> Inventory:
+def inventory_of(config: RunConfig, engine: Engine | None = None) -> Inventory:
     """The modules a run adapts.
 
+    A model whose files have to tell is read by a process of its own, which takes seconds, and
+    remembered in the database.
+
     Raises:
-        ConfigError: The targets match nothing.
+        ConfigError: The targets match nothing, or the model cannot be read.
     """
+    linears = known_linears(config.model) or _read_linears(config, engine)
     try:
-        return shipped_linears(config.model).select(config.lora.targets, config.lora.parts)
+        return linears.select(config.lora.targets, config.lora.parts)
     except ValueError as error:
         raise ConfigError(f"lora.{error}") from error
+
+
+def _read_linears(config: RunConfig, engine: Engine | None) -> Linears:
+    remembered = None if engine is None else get_linears(engine, config.model)
+    if remembered is not None:
+        return remembered
+    try:
+        answer = answer_of("listing", config.model.model_dump_json(), config=config)
+    except JobFailed as error:
+        raise ConfigError(f"model.{error}") from error
+    linears = Linears.model_validate_json(answer)
+    if engine is not None:
+        put_linears(engine, config.model, linears)
+    return linears
 
 
 def _check_seeds(seeds: Sequence[int] | None) -> None:

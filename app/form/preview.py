@@ -55,7 +55,7 @@ def preview(engine: Engine, filled: Filled) -> dict[str, Any]:
     config = filled.config
     if config is None:
         return {"problems": filled.problems, "plan": None}
-    inventory = client.inventory_of(config)
+    inventory = client.inventory_of(config, engine)
     return {
         "problems": {},
         "plan": _plan(_planned(engine, config), config, inventory),

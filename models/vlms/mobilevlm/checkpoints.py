@@ -8,14 +8,11 @@ import torch
 from torch import Tensor
 from transformers import CLIPVisionConfig, LlamaConfig
 
-from rankscope.models.vlms.mobilevlm.configuration import (
-    CLIP_L_14_336,
-    MobileVlmConfig,
-    ProjectorKind,
-)
+from rankscope.models.vlms.mobilevlm.configuration import MobileVlmConfig
 from rankscope.models.vlms.mobilevlm.folder import read_json, tensors_in
 from rankscope.models.vlms.mobilevlm.modeling import MobileVlmForConditionalGeneration
 from rankscope.models.vlms.mobilevlm.official_keys import from_clip, from_official
+from rankscope.models.vlms.mobilevlm.sizes import CLIP_L_14_336, ProjectorKind
 
 CLIP_HUB_ID = "openai/clip-vit-large-patch14-336"
 """The tower of all published models."""

@@ -1,58 +1,15 @@
-"""Sizes of MobileVLM and MobileVLM V2, and the four models that were published.
+"""MobileVLM's configuration as transformers keeps it, with those of the published models."""
 
-Sources: MobileVLM (Chu et al. 2023, arXiv 2312.16886, tables 2 and 3), MobileVLM V2 (Chu et al.
-2024, arXiv 2402.03766, section 3); CLIP ViT-L/14 at 336 px (Radford et al. 2021, arXiv 2103.00020).
-"""
-
-from typing import Any, Literal
+from typing import Any
 
 from transformers import CLIPVisionConfig, LlamaConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
-ProjectorKind = Literal["ldpnet", "ldpnetv2"]
-"""The official names: LDP of MobileVLM, LDPv2 of MobileVLM V2."""
-SizeName = Literal["mobilevlm_v1_1_7b", "mobilevlm_v1_3b", "mobilevlm_v2_1_7b", "mobilevlm_v2_3b"]
+from rankscope.models.vlms.mobilevlm.sizes import CLIP_L_14_336, MOBILELLAMA_1_4B, SIZES
+from rankscope.models.vlms.settings import MobileVlmSize
 
 IMAGE_TOKEN_ID = -200
 """Official id of ``<image>``: no row of the embedding, so it must never be looked up there."""
-
-CLIP_L_14_336: dict[str, Any] = {
-    "image_size": 336,
-    "patch_size": 14,
-    "hidden_size": 1024,
-    "intermediate_size": 4096,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 16,
-    "projection_dim": 768,
-}
-_MOBILELLAMA: dict[str, Any] = {
-    "vocab_size": 32_000,
-    "max_position_embeddings": 2048,
-    "rms_norm_eps": 1e-6,
-    "pad_token_id": 0,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-}
-MOBILELLAMA_1_4B: dict[str, Any] = _MOBILELLAMA | {
-    "hidden_size": 2048,
-    "intermediate_size": 5632,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 16,
-}
-MOBILELLAMA_2_7B: dict[str, Any] = _MOBILELLAMA | {
-    "hidden_size": 2560,
-    "intermediate_size": 6912,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-}
-
-SIZES: dict[SizeName, tuple[ProjectorKind, dict[str, Any]]] = {
-    "mobilevlm_v1_1_7b": ("ldpnet", MOBILELLAMA_1_4B),
-    "mobilevlm_v1_3b": ("ldpnet", MOBILELLAMA_2_7B),
-    "mobilevlm_v2_1_7b": ("ldpnetv2", MOBILELLAMA_1_4B),
-    "mobilevlm_v2_3b": ("ldpnetv2", MOBILELLAMA_2_7B),
-}
-"""Projector and language model by the published model's name."""
 
 
 class MobileVlmConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
@@ -101,7 +58,7 @@ class MobileVlmConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
         return int(needed)
 
 
-def named_config(size: SizeName) -> MobileVlmConfig:
+def named_config(size: MobileVlmSize) -> MobileVlmConfig:
     """The configuration of a published model."""
     projector, text = SIZES[size]
     return MobileVlmConfig(text_config=dict(text), projector=projector)

@@ -7,13 +7,11 @@ the model was trained on it to the letter.
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-Role = Literal["system", "user", "assistant", "tool"]
-"""As in any data; MobileVLM's prompts have no place for a tool's turn."""
-Turn = tuple[Role, str]
+from rankscope.models.data.dialogue import IMAGE_MARKER, Role, Turn
+
 Template = Literal["v1", "plain"]
 """``v1`` asks and answers; ``plain`` is a picture and its caption, for training the projector."""
 
-IMAGE = "<image>"
 END = "</s>"
 """Llama's end token, as text."""
 
@@ -55,31 +53,34 @@ def prompt_pieces(template: Template, turns: Sequence[Turn]) -> list[Piece]:
 def _pieces(template: Template, turns: Sequence[Turn], *, last: Role) -> list[Piece]:
     if template == "plain":
         _check_plain(turns, last=last)
-        return [Piece(IMAGE), *(Piece(f"{text}\n", is_scored=True) for _, text in turns[1:])]
+        return [
+            Piece(IMAGE_MARKER),
+            *(Piece(f"{turn.text}\n", is_scored=True) for turn in turns[1:]),
+        ]
     system, spoken = SYSTEM, turns
-    if turns and turns[0][0] == "system":
-        system, spoken = turns[0][1], turns[1:]
+    if turns and turns[0].role == "system":
+        system, spoken = turns[0].text, turns[1:]
     _check_order(spoken, last=last)
     pieces = [Piece(f"{system} ")]
-    for role, text in spoken:
-        if role == "user":
-            pieces.append(Piece(f"USER: {_image_first(text)} {ASSISTANT}"))
+    for turn in spoken:
+        if turn.role == "user":
+            pieces.append(Piece(f"USER: {_image_first(turn.text)} {ASSISTANT}"))
         else:
             # The space is part of what generation must say after the colon.
-            pieces.append(Piece(f" {_image_first(text)}{END}", is_scored=True))
+            pieces.append(Piece(f" {turn.text}{END}", is_scored=True))
     return pieces
 
 
 def _image_first(text: str) -> str:
     """Pictures before the words, each on a line of its own, as in all of MobileVLM's training."""
-    if IMAGE not in text:
+    if IMAGE_MARKER not in text:
         return text
-    words = text.replace(IMAGE, "").strip()
-    return (f"{IMAGE}\n" * text.count(IMAGE) + words).strip()
+    words = text.replace(IMAGE_MARKER, "").strip()
+    return (f"{IMAGE_MARKER}\n" * text.count(IMAGE_MARKER) + words).strip()
 
 
 def _check_order(turns: Sequence[Turn], *, last: Role) -> None:
-    roles = [role for role, _ in turns]
+    roles = [turn.role for turn in turns]
     expected = ["user", "assistant"] * len(roles)
     if not roles or roles != expected[: len(roles)] or roles[-1] != last:
         raise ValueError(
@@ -90,8 +91,9 @@ def _check_order(turns: Sequence[Turn], *, last: Role) -> None:
 
 def _check_plain(turns: Sequence[Turn], *, last: Role) -> None:
     _check_order(turns, last=last)
-    if len(turns) > 2 or turns[0][1].count(IMAGE) != 1:
+    num_pictures = turns[0].text.count(IMAGE_MARKER)
+    if len(turns) > 2 or num_pictures != 1:
         raise ValueError(
-            f"a plain dialogue must be one {IMAGE} and its caption, got {len(turns)} turns with "
-            f"{turns[0][1].count(IMAGE)} {IMAGE} in the first; use the template 'v1'"
+            f"a plain dialogue must be one {IMAGE_MARKER} and its caption, got {len(turns)} turns "
+            f"with {num_pictures} {IMAGE_MARKER} in the first; use the template 'v1'"
         )

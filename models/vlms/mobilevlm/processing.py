@@ -9,17 +9,15 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
 import torch
-from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
+from rankscope.models.data.dialogue import IMAGE_MARKER, Example
 from rankscope.models.vlms.mobilevlm.configuration import MobileVlmConfig
 from rankscope.models.vlms.mobilevlm.dialogues import (
     END,
-    IMAGE,
     Piece,
     Template,
-    Turn,
     prompt_pieces,
     training_pieces,
 )
@@ -77,65 +75,62 @@ class MobileVlmProcessor:
         *,
         template: Template = "v1",
         framing: Framing = "pad",
+        max_answer_tokens: int = MAX_ANSWER_TOKENS,
     ) -> Self:
         """A processor with the tokenizer of a checkpoint's folder, official or saved here."""
-        return cls(load_tokenizer(folder), config, template=template, framing=framing)
+        return cls(
+            load_tokenizer(folder),
+            config,
+            template=template,
+            framing=framing,
+            max_answer_tokens=max_answer_tokens,
+        )
 
     def save_pretrained(self, folder: Path) -> None:
         """Write the tokenizer; all else is in the model's configuration."""
         self.tokenizer.save_pretrained(folder)
 
-    def training_batch(
-        self,
-        pictures: Sequence[Sequence[Image.Image]],
-        dialogues: Sequence[Sequence[Turn]],
-    ) -> dict[str, Tensor]:
+    def training_batch(self, examples: Sequence[Example]) -> dict[str, Tensor]:
         """A right-padded batch whose labels score what the assistant says, and its ends.
 
         Rows longer than the model's context are cut.
 
         Args:
-            pictures: Per dialogue, one per ``<image>`` in its texts, in their order.
-            dialogues: Turns of user and assistant, the user first, the assistant last.
+            examples: Dialogues of user and assistant.
 
         Returns:
             ``input_ids``, ``attention_mask``, ``labels`` (B, L) and, if there are any pictures,
             ``pixel_values`` (P, C, H, W).
 
         Raises:
-            ValueError: If a dialogue's pictures are not as many as its ``<image>``, its turns have
-                another order, or nothing is left to be learned.
+            ValueError: If the prompt has no place for a turn, a picture cannot be opened, or
+                nothing is left to be learned.
         """
-        rows = [self._row(training_pieces(self.template, turns)) for turns in dialogues]
-        _check_pictures(pictures, [self._num_pictures(row) for row in rows])
-        rows = [self._cut(row) for row in rows]
+        rows = [
+            self._cut(self._row(training_pieces(self.template, example.turns)))
+            for example in examples
+        ]
         if all(label == NOT_SCORED for row in rows for label in row.labels):
             raise ValueError(
                 "a batch must hold at least one token of an answer within the context of "
                 f"{self.max_length_tokens} tokens, got none; leave these dialogues out"
             )
-        kept = [own[: self._num_pictures(row)] for own, row in zip(pictures, rows, strict=True)]
         return {
             "input_ids": _padded([row.ids for row in rows], self._pad_id, "right"),
             "attention_mask": _padded([[1] * len(row.ids) for row in rows], 0, "right"),
             "labels": _padded([row.labels for row in rows], NOT_SCORED, "right"),
-            **self._pixels(kept),
+            **self._pixels(examples, rows),
         }
 
-    def prompt_batch(
-        self,
-        pictures: Sequence[Sequence[Image.Image]],
-        dialogues: Sequence[Sequence[Turn]],
-    ) -> dict[str, Tensor]:
-        """A left-padded batch for ``generate``; arguments as in ``training_batch``, user last.
+    def prompt_batch(self, examples: Sequence[Example]) -> dict[str, Tensor]:
+        """A left-padded batch for ``generate``: all of each example but its last answer.
 
         Nothing is cut: a prompt whose end is missing asks something else.
 
         Raises:
             ValueError: As there, or if a prompt leaves no room in the model's context.
         """
-        rows = [self._row(prompt_pieces(self.template, turns)) for turns in dialogues]
-        _check_pictures(pictures, [self._num_pictures(row) for row in rows])
+        rows = [self._row(prompt_pieces(self.template, example.turns[:-1])) for example in examples]
         length = max(len(row.ids) for row in rows)
         if length >= self.max_length_tokens:
             raise ValueError(
@@ -145,7 +140,7 @@ class MobileVlmProcessor:
         return {
             "input_ids": _padded([row.ids for row in rows], self._pad_id, "left"),
             "attention_mask": _padded([[1] * len(row.ids) for row in rows], 0, "left"),
-            **self._pixels(pictures),
+            **self._pixels(examples, rows),
         }
 
     def decode(self, generated_ids_BL: Tensor) -> list[str]:
@@ -166,7 +161,7 @@ class MobileVlmProcessor:
         scored = _scored_spans(pieces)
         row = _Row([self._begin_id], [NOT_SCORED])
         start = 0
-        for number, chunk in enumerate(text.split(IMAGE)):
+        for number, chunk in enumerate(text.split(IMAGE_MARKER)):
             if number:
                 row.ids.extend(self._image)
                 row.labels.extend([NOT_SCORED] * len(self._image))
@@ -177,7 +172,7 @@ class MobileVlmProcessor:
                 is_scored = any(a <= start + first and start + end <= b for a, b in scored)
                 row.ids.append(token_id)
                 row.labels.append(token_id if is_scored else NOT_SCORED)
-            start += len(chunk) + len(IMAGE)
+            start += len(chunk) + len(IMAGE_MARKER)
         return row
 
     def _cut(self, row: _Row) -> _Row:
@@ -189,9 +184,14 @@ class MobileVlmProcessor:
     def _num_pictures(self, row: _Row) -> int:
         return row.ids.count(self._image_id) // len(self._image)
 
-    def _pixels(self, pictures: Sequence[Sequence[Image.Image]]) -> dict[str, Tensor]:
-        flat = [picture for own in pictures for picture in own]
-        return {"pixel_values": self._pictures(flat)} if flat else {}
+    def _pixels(self, examples: Sequence[Example], rows: Sequence[_Row]) -> dict[str, Tensor]:
+        """Of the pictures that rows have places for, in their order."""
+        pictures = [
+            picture.open()
+            for example, row in zip(examples, rows, strict=True)
+            for picture in example.pictures[: self._num_pictures(row)]
+        ]
+        return {"pixel_values": self._pictures(pictures)} if pictures else {}
 
 
 def _special_ids(tokenizer: PreTrainedTokenizerFast) -> tuple[int, int, int]:
@@ -216,20 +216,6 @@ def _scored_spans(pieces: Sequence[Piece]) -> list[tuple[int, int]]:
         for piece, end in zip(pieces, ends, strict=True)
         if piece.is_scored
     ]
-
-
-def _check_pictures(pictures: Sequence[Sequence[Image.Image]], nums_places: Sequence[int]) -> None:
-    if len(pictures) != len(nums_places):
-        raise ValueError(
-            f"there must be pictures (or an empty list) for each of {len(nums_places)} dialogues, "
-            f"got {len(pictures)}; give one list per dialogue"
-        )
-    for number, (own, num_places) in enumerate(zip(pictures, nums_places, strict=True)):
-        if len(own) != num_places:
-            raise ValueError(
-                f"a dialogue must name {IMAGE} once per picture, got {num_places} for {len(own)} "
-                f"pictures in dialogue {number}; mend its texts"
-            )
 
 
 def _padded(rows: Sequence[list[int]], padding: int, side: Literal["left", "right"]) -> Tensor:

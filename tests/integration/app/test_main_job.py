@@ -9,6 +9,7 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel
 
+from rankscope.models.data import Scenes
 from rankscope.models.reading import load_config
 from rankscope.models.vlms.embedded.processing import load_embedded
 from rankscope.storage import history
@@ -88,6 +89,7 @@ def test_the_exported_adapter_loads_with_stock_peft_to_the_same_logits(
     assert first["params"] == finished.summary["final_params"]
     base, processor = load_embedded()
     data = load_config(Path(__file__).parents[3] / "configs" / "demo.yaml").data
+    assert isinstance(data, Scenes)
     test = data.load(processor.image_size_px).test
     adapted = PeftModel.from_pretrained(base, str(tmp_path / "one")).eval()
     assert isinstance(base, PreTrainedModel)

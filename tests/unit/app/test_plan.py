@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from rankscope.models.vlms import EmbeddedVlm
-from rankscope.models.vlms.linears import shipped_linears
+from rankscope.models.vlms.linears import embedded_linears
 
 Answer = Callable[..., dict[str, Any]]
 SCHEDULERS = ["uniform", "random", "static", "gradient", "hydra", "adalora"]
@@ -34,7 +33,7 @@ def test_the_last_line_is_the_whole_plan_and_keeps_the_budget(
     params = sum((m["d_in"] + m["d_out"]) * m["rank"] for m in answer["modules"])
     assert answer["params"] == params <= answer["budget_params"] == 19_584
     assert (answer["scheduler"], answer["equivalent_rank"]) == (scheduler, 1.5)
-    shipped = shipped_linears(EmbeddedVlm())
+    shipped = embedded_linears()
     assert answer["total_params"] == shipped.total_params
     language = [module.name for module in shipped.modules if module.part == "language"]
     assert [module["name"] for module in answer["modules"]] == language

@@ -34,7 +34,7 @@ class Parrot(nn.Module):
 
 
 def loaded() -> LoadedVlm:
-    return LoadedVlm(tiny.vlm().model, tiny.processor(), torch.device("cpu"))
+    return LoadedVlm(tiny.vlm().model, tiny.processor(), torch.device("cpu"), tiny.SIZE_PX)
 
 
 def test_an_answer_counts_only_when_it_is_exact() -> None:

@@ -64,7 +64,7 @@ def vlm() -> LoadedVlm:
     model = EmbeddedVlmForConditionalGeneration(settings)
     model.requires_grad_(requires_grad=False)
     model.train(mode=False)
-    return LoadedVlm(model, processor(), torch.device("cpu"))
+    return LoadedVlm(model, processor(), torch.device("cpu"), SIZE_PX)
 
 
 def part(num_items: int, *, num_pictures: int = 5, seed: int = 0) -> VqaPart:

@@ -10,7 +10,6 @@ import torch
 from rankscope.models.data import EasyVqa, Scenes
 from rankscope.models.data.scenes_tasks import TASKS
 from rankscope.models.lora.inventory import list_linears
-from rankscope.models.vlms import EmbeddedVlm
 from rankscope.models.vlms.embedded.pretrain import REPORT_FILE, Recipe, held_out_accuracy
 from rankscope.models.vlms.embedded.processing import (
     MAX_ANSWER_TOKENS,
@@ -18,7 +17,7 @@ from rankscope.models.vlms.embedded.processing import (
     load_embedded,
     weights_dir,
 )
-from rankscope.models.vlms.linears import shipped_linears
+from rankscope.models.vlms.linears import embedded_linears
 from tests.helpers.asking import asked
 
 FLOORS = {"color": 0.95, "shape": 0.95, "position": 0.75, "counting": 0.70}
@@ -87,4 +86,4 @@ def test_more_tokens_to_generate_change_no_answer_of_fewer(task: str) -> None:
 
 def test_the_shipped_list_of_linears_is_the_models_own() -> None:
     model, _ = load_embedded()
-    assert shipped_linears(EmbeddedVlm()) == list_linears(model)
+    assert embedded_linears() == list_linears(model)

@@ -14,8 +14,9 @@ from rankscope.models.vlms.mobilevlm.checkpoints import (
     load_official,
     official_config,
 )
-from rankscope.models.vlms.mobilevlm.configuration import ProjectorKind, named_config
+from rankscope.models.vlms.mobilevlm.configuration import named_config
 from rankscope.models.vlms.mobilevlm.modeling import MobileVlmForConditionalGeneration
+from rankscope.models.vlms.mobilevlm.sizes import ProjectorKind
 from tests.unit.models.vlms.mobilevlm.official import (
     official_tensors,
     write_config,
@@ -114,9 +115,9 @@ def test_weights_are_cast_to_the_asked_precision(checkpoint: Path, clip: Path) -
 
 def test_a_published_configuration_is_recognised(checkpoint: Path) -> None:
     with torch.device("meta"):
-        model = MobileVlmForConditionalGeneration(named_config("mobilevlm_v1_3b"))
+        model = MobileVlmForConditionalGeneration(named_config("v1_3b"))
     write_config(checkpoint, model, mm_hidden_size=1024, max_position_embeddings=2048)
-    found, expected = official_config(checkpoint).to_dict(), named_config("mobilevlm_v1_3b")
+    found, expected = official_config(checkpoint).to_dict(), named_config("v1_3b")
     assert found == expected.to_dict()
 
 

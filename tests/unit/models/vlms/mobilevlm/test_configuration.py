@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from rankscope.models.lora.inventory import list_linears
-from rankscope.models.vlms.mobilevlm.configuration import MobileVlmConfig, SizeName, named_config
+from rankscope.models.vlms.mobilevlm.configuration import MobileVlmConfig, named_config
 from rankscope.models.vlms.mobilevlm.modeling import MobileVlmForConditionalGeneration
+from rankscope.models.vlms.settings import MobileVlmSize
 from tests.unit.models.vlms.mobilevlm.tiny import tiny_config
 
 LDP, LDP_V2 = (18_936_832, 28_913_920), (6_316_032, 9_205_760)
@@ -17,7 +18,7 @@ def count(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def on_meta(size: SizeName) -> MobileVlmForConditionalGeneration:
+def on_meta(size: MobileVlmSize) -> MobileVlmForConditionalGeneration:
     with torch.device("meta"):
         return MobileVlmForConditionalGeneration(named_config(size))
 
@@ -25,14 +26,14 @@ def on_meta(size: SizeName) -> MobileVlmForConditionalGeneration:
 @pytest.mark.parametrize(
     ("size", "projector", "language_model"),
     [
-        ("mobilevlm_v1_1_7b", LDP[0], MOBILELLAMA[0]),
-        ("mobilevlm_v1_3b", LDP[1], MOBILELLAMA[1]),
-        ("mobilevlm_v2_1_7b", LDP_V2[0], MOBILELLAMA[0]),
-        ("mobilevlm_v2_3b", LDP_V2[1], MOBILELLAMA[1]),
+        ("v1_1.7b", LDP[0], MOBILELLAMA[0]),
+        ("v1_3b", LDP[1], MOBILELLAMA[1]),
+        ("v2_1.7b", LDP_V2[0], MOBILELLAMA[0]),
+        ("v2_3b", LDP_V2[1], MOBILELLAMA[1]),
     ],
 )
 def test_the_published_models_have_their_published_numbers_of_parameters(
-    size: SizeName, projector: int, language_model: int
+    size: MobileVlmSize, projector: int, language_model: int
 ) -> None:
     """LDP, C wide: 1024 C + C + C^2 + C, and twice 9 C + 2 C + (C^2/2 + C/4 + C) + C^2 + 2 C.
 
@@ -45,14 +46,14 @@ def test_the_published_models_have_their_published_numbers_of_parameters(
 
 
 def test_a_picture_is_144_tokens_and_the_context_2048() -> None:
-    config = named_config("mobilevlm_v1_3b")
+    config = named_config("v1_3b")
     assert (config.patches_per_side, config.num_visual_tokens) == (24, 144)
     assert config.text_config.max_position_embeddings == 2048
     assert config.image_token_id == -200
 
 
 def test_the_language_model_offers_seven_linears_a_layer_and_the_tower_23_layers() -> None:
-    modules = list_linears(on_meta("mobilevlm_v2_1_7b")).modules
+    modules = list_linears(on_meta("v2_1.7b")).modules
     by_part = {part: [m for m in modules if m.part == part] for part in ("language", "vision")}
     assert len(by_part["language"]) == 7 * 24
     assert len(by_part["vision"]) == 6 * 23

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from transformers import CLIPVisionModel
 
-from rankscope.models.vlms.mobilevlm.configuration import ProjectorKind
 from rankscope.models.vlms.mobilevlm.modeling import MobileVlmForConditionalGeneration
+from rankscope.models.vlms.mobilevlm.sizes import ProjectorKind
 from tests.unit.models.vlms.mobilevlm.tiny import (
     IMAGE_ID,
     NUM_VISUAL_TOKENS,

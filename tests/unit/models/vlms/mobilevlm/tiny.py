@@ -6,8 +6,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor
 from transformers import CLIPVisionConfig, LlamaConfig, PreTrainedTokenizerFast
 
-from rankscope.models.vlms.mobilevlm.configuration import MobileVlmConfig, ProjectorKind
+from rankscope.models.vlms.mobilevlm.configuration import MobileVlmConfig
 from rankscope.models.vlms.mobilevlm.modeling import MobileVlmForConditionalGeneration
+from rankscope.models.vlms.mobilevlm.sizes import ProjectorKind
 
 IMAGE_ID = -200
 NUM_VISUAL_TOKENS = 4
