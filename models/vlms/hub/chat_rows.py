@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from transformers import BatchFeature
 
@@ -52,7 +53,8 @@ class ChatWriter:
             labels = _labels(ids, encoded["offset_mapping"][number], scored)
             kinds = {name: list(encoded[name][number]) for name in _KINDS if name in encoded}
             rows.append(Row(ids, labels, kinds, self._num_bound(ids)))
-        return rows, {name: encoded[name] for name in encoded if name not in _NO_INPUTS}
+        pictures = {name: value for name, value in encoded.items() if name not in _NO_INPUTS}
+        return rows, {name: torch.as_tensor(value) for name, value in pictures.items()}
 
     def _encoded(self, written: Sequence[Written], examples: Sequence[Example]) -> BatchFeature:
         """What the model's processor makes of texts and pictures: lists per row, tensors of all."""

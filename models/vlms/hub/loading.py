@@ -100,6 +100,8 @@ def _loaded(
             output_loading_info=True,
             **quantised,
         )
+    except torch.OutOfMemoryError:
+        raise  # the weights are as they should be
     except (OSError, RuntimeError, ValueError, ImportError, SafetensorError) as error:
         reason = next(iter(str(error).strip().splitlines()), "") or repr(error)
         raise ValueError(

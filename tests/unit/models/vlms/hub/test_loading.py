@@ -187,3 +187,40 @@ def test_the_inventory_of_a_model_needs_neither_weights_nor_tokenizer(
         (folder / name).unlink()
     assert hub_linears(settings) == before
     assert before.total_params > sum(module.d_in * module.d_out for module in before.modules)
+
+
+def test_a_models_own_code_loads_it_where_the_operator_allows_that(
+    copied: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "m"))
+    monkeypatch.syspath_prepend(str(tmp_path / "m"))
+    folder = copied("llava")
+    (folder / "configuration_own.py").write_text(
+        "from transformers import LlavaConfig\n"
+        "class OwnConfig(LlavaConfig):\n"
+        "    model_type = 'own_llava'\n"
+    )
+    (folder / "modeling_own.py").write_text(
+        "from transformers import LlavaForConditionalGeneration\n"
+        "from .configuration_own import OwnConfig\n"
+        "class OwnModel(LlavaForConditionalGeneration):\n"
+        "    config_class = OwnConfig\n"
+    )
+    config = json.loads((folder / "config.json").read_text())
+    weights = load_file(folder / "model.safetensors")
+    weights["lm_head.weight"] = weights.pop("language_model.lm_head.weight")  # as OwnModel calls it
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    config["model_type"] = "own_llava"
+    config["auto_map"] = {
+        "AutoConfig": "configuration_own.OwnConfig",
+        "AutoModelForImageTextToText": "modeling_own.OwnModel",
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"own code is not run unless the operator"):
+        load_hub(settings_of(folder), CPU)
+    model, processor = load_hub(settings_of(folder), CPU, allow_remote_code=True)
+    assert type(model).__name__ == "OwnModel"
+    with torch.no_grad():
+        assert torch.isfinite(model(**processor.training_batch([ONE])).loss)
+    linears = hub_linears(settings_of(folder), allow_remote_code=True)
+    assert linears.total_params == sum(p.numel() for p in model.parameters())
