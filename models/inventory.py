@@ -69,7 +69,12 @@ class Linears(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     modules: tuple[AdaptableModule, ...]
-    total_params: int = Field(ge=1, description="Parameters of the whole base model.")
+    params_by_part: dict[Part, int] = Field(description="All parameters of each part.")
+
+    @property
+    def total_params(self) -> int:
+        """Parameters of the whole base model."""
+        return sum(self.params_by_part.values())
 
     def select(self, targets: str, parts: frozenset[Part]) -> Inventory:
         """The modules that a run adapts.

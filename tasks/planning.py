@@ -49,6 +49,7 @@ class Plan(BaseModel):
     params: int = Field(description="Adapter parameters at the first ranks.")
     budget_params: int
     equivalent_rank: float = Field(description="The budget as the same rank everywhere.")
+    other_trainable_params: int = Field(description="Trained in full beside the adapters.")
     total_params: int = Field(description="Of the base model.")
     ranks_decided_at_steps: tuple[int, ...]
     ranks_are_final: bool = Field(description="Whether the ranks shown stay to the end.")
@@ -56,7 +57,13 @@ class Plan(BaseModel):
     memory: MemoryEstimate
 
 
-def plan_run(config: RunConfig, inventory: Inventory, offline: OfflineModel | None = None) -> Plan:
+def plan_run(
+    config: RunConfig,
+    inventory: Inventory,
+    offline: OfflineModel | None = None,
+    *,
+    other_trainable_params: int = 0,
+) -> Plan:
     """Resolve the budget and ask the scheduler for its first ranks.
 
     Raises:
@@ -69,7 +76,9 @@ def plan_run(config: RunConfig, inventory: Inventory, offline: OfflineModel | No
     except (ValueError, PlannerError) as error:  # these say rule, value and remedy themselves
         raise ConfigError(str(error)) from error
     params = _params(config, inventory, ranks)
-    trained = inventory.total_params if isinstance(config.scheduler, Full) else params
+    trained = other_trainable_params + params
+    if isinstance(config.scheduler, Full):
+        trained = inventory.total_params
     return Plan(
         scheduler=config.scheduler.kind,
         modules=tuple(
@@ -79,6 +88,7 @@ def plan_run(config: RunConfig, inventory: Inventory, offline: OfflineModel | No
         params=params,
         budget_params=budget,
         equivalent_rank=round(budget / inventory.params_per_rank, 4),
+        other_trainable_params=other_trainable_params,
         total_params=inventory.total_params,
         ranks_decided_at_steps=steps,
         ranks_are_final=not note,

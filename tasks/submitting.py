@@ -116,11 +116,13 @@ def plan(config: RunConfig, engine: Engine | None = None) -> Plan:
         ConfigError: It could not run.
         OtherVersionError: Its offline model was learned by an incompatible version.
     """
-    inventory = inventory_of(config, engine)
-    if engine is None:
-        return plan_run(config, inventory)
-    offline = resolve_offline(engine, wanted_by(config), inventory.modules)
-    return plan_run(config, inventory, offline)
+    linears = _linears_of(config, engine)
+    inventory = _select(config, linears)
+    offline = None
+    if engine is not None:
+        offline = resolve_offline(engine, wanted_by(config), inventory.modules)
+    other = linears.params_by_part["projector"] if config.training.train_projector else 0
+    return plan_run(config, inventory, offline, other_trainable_params=other)
 
 
 def inventory_of(config: RunConfig, engine: Engine | None = None) -> Inventory:
@@ -132,15 +134,20 @@ def inventory_of(config: RunConfig, engine: Engine | None = None) -> Inventory:
     Raises:
         ConfigError: The targets match nothing, or the model cannot be read.
     """
-    linears = known_linears(config.model) or _read_linears(config, engine)
+    return _select(config, _linears_of(config, engine))
+
+
+def _select(config: RunConfig, linears: Linears) -> Inventory:
     try:
         return linears.select(config.lora.targets, config.lora.parts)
     except ValueError as error:
         raise ConfigError(f"lora.{error}") from error
 
 
-def _read_linears(config: RunConfig, engine: Engine | None) -> Linears:
-    remembered = None if engine is None else get_linears(engine, config.model)
+def _linears_of(config: RunConfig, engine: Engine | None) -> Linears:
+    remembered = known_linears(config.model)
+    if remembered is None and engine is not None:
+        remembered = get_linears(engine, config.model)
     if remembered is not None:
         return remembered
     try:

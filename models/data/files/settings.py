@@ -92,10 +92,15 @@ class DialogueData(_Section, ABC):
 
     @model_validator(mode="after")
     def _column_names_are_heeded(self) -> "DialogueData":
-        named = {"question", "answer"} & self.columns.model_fields_set
+        usual = Columns()
+        named = [
+            name
+            for name in ("answer", "question")
+            if getattr(self.columns, name) != getattr(usual, name)
+        ]
         if self.format not in ("auto", "table") and named:
             raise ValueError(
-                f"columns.{min(named)} has no effect with format {self.format}; leave it out or "
+                f"columns.{named[0]} has no effect with format {self.format}; leave it out or "
                 "set format to table"
             )
         return self

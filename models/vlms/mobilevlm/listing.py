@@ -7,20 +7,32 @@ from rankscope.models.inventory import AdaptableModule, Linears, Part
 from rankscope.models.vlms.mobilevlm.sizes import CLIP_L_14_336, SIZES, VISION_FEATURE_LAYER
 from rankscope.models.vlms.settings import MobileVlmSize
 
-_TOTAL_PARAMS: dict[MobileVlmSize, int] = {
-    "v1_1.7b": 1_674_145_792,
-    "v1_3b": 3_021_385_472,
-    "v2_1.7b": 1_661_524_992,
-    "v2_3b": 3_001_677_312,
+_VISION_PARAMS = 290_911_232
+"""Without the last layer, whose output nobody reads."""
+_PROJECTOR_PARAMS: dict[MobileVlmSize, int] = {
+    "v1_1.7b": 18_936_832,
+    "v1_3b": 28_913_920,
+    "v2_1.7b": 6_316_032,
+    "v2_3b": 9_205_760,
 }
-"""Counted on the meta device: vision tower without its last layer, projector, language model."""
+_LANGUAGE_PARAMS: dict[MobileVlmSize, int] = {
+    "v1_1.7b": 1_364_297_728,
+    "v1_3b": 2_701_560_320,
+    "v2_1.7b": 1_364_297_728,
+    "v2_3b": 2_701_560_320,
+}
 
 
 def mobilevlm_linears(size: MobileVlmSize) -> Linears:
     """Every linear module of a published model outside head and embeddings, in model order."""
     _, language = SIZES[size]
     modules = (*_vision(), *_projector(language["hidden_size"]), *_language(language))
-    return Linears(modules=modules, total_params=_TOTAL_PARAMS[size])
+    params_by_part: dict[Part, int] = {
+        "vision": _VISION_PARAMS,
+        "projector": _PROJECTOR_PARAMS[size],
+        "language": _LANGUAGE_PARAMS[size],
+    }
+    return Linears(modules=modules, params_by_part=params_by_part)
 
 
 def _vision() -> Iterator[AdaptableModule]:

@@ -23,7 +23,7 @@ LINEARS = Linears(
         module("model.layers.0.q_proj", 8, 8),
         module("model.layers.0.up_proj", 8, 24),
     ),
-    total_params=1000,
+    params_by_part={"vision": 300, "projector": 100, "language": 600},
 )
 
 
