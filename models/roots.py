@@ -34,6 +34,17 @@ class Roots:
             )
         return folder
 
+    def model_source(self, source: str) -> str:
+        """A folder below the models root where ``source`` is one, else the hub id it must be.
+
+        Raises:
+            ValueError: If it is a path that leads elsewhere or to no folder.
+        """
+        is_path = source.startswith(("/", "./", "../", "~"))
+        if is_path or (self.models / source).is_dir():
+            return str(self.model_folder(str(Path(source).expanduser())))
+        return source
+
     @property
     def pictures(self) -> Path:
         """Pictures that lay within rows of data, as files named by their hash."""

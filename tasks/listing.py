@@ -24,7 +24,8 @@ def list_model(settings: AnyVlm, roots: Roots) -> Linears:
         ValueError: If its files cannot be found or read.
     """
     if isinstance(settings, HubVlm):
-        return hub_linears(settings, allow_remote_code=roots.allow_remote_code)
+        here = settings.model_copy(update={"source": roots.model_source(settings.source)})
+        return hub_linears(here, allow_remote_code=roots.allow_remote_code)
     known = known_linears(settings)
     assert known is not None
     return known

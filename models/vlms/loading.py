@@ -69,8 +69,9 @@ def load_vlm(settings: AnyVlm, device: torch.device, roots: Roots) -> LoadedVlm:
         case MobileVlm():
             loaded = _mobilevlm(settings, device, roots)
         case HubVlm():
+            here = settings.model_copy(update={"source": roots.model_source(settings.source)})
             hub_model, hub_processor = load_hub(
-                settings, device, allow_remote_code=roots.allow_remote_code
+                here, device, allow_remote_code=roots.allow_remote_code
             )
             return LoadedVlm(hub_model, hub_processor, device, DRAWN_SIZE_PX)
     loaded.model.requires_grad_(False)
