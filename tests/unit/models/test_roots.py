@@ -27,5 +27,5 @@ def test_what_is_no_folder_here_is_an_id_of_the_hub(roots: Roots) -> None:
 
 @pytest.mark.parametrize("name", ["../elsewhere", "link", "/etc", "./none", "~"])
 def test_what_leads_elsewhere_is_refused(roots: Roots, name: str) -> None:
-    with pytest.raises(ValueError, match="must lie below the models root .*; put it there"):
+    with pytest.raises(ValueError, match=r"must lie below the models root .*; put it there"):
         roots.model_source(name)
