@@ -72,6 +72,11 @@ class MegabyteBudget(_Section):
 Budget = Annotated[RankBudget | ParamsBudget | MegabyteBudget, Field(discriminator="unit")]
 
 
+def _in_model_order(parts: frozenset[Part]) -> list[Part]:
+    """A set has another order in every process, and equal configs must give equal text."""
+    return [part for part in PARTS if part in parts]
+
+
 class LoraSettings(_Section):
     """Where adapters sit and how strongly they act."""
 
@@ -113,8 +118,7 @@ class LoraSettings(_Section):
 
     @field_serializer("parts")
     def _in_model_order(self, parts: frozenset[Part]) -> list[Part]:
-        # A set has another order in every process, and equal configs must give equal text.
-        return [part for part in PARTS if part in parts]
+        return _in_model_order(parts)
 
     @model_validator(mode="after")
     def _ranks_agree(self) -> "LoraSettings":
@@ -175,6 +179,13 @@ class OptimizerSettings(_Section):
         title="Learning rate of B over that of A",
         description="Multiplies the rate of LoRA's B (LoRA+: Hayou et al. 2024, arXiv 2402.12354).",
     )
+    full_lr_ratio: float = Field(
+        1.0,
+        gt=0,
+        le=1000,
+        title="Learning rate of full parts over that of adapters",
+        description="Multiplies the rate of parts that are trained in full.",
+    )
     layer_rates: LayerRates = Field(
         FlatRates(), description="Layer-wise factors within the language model."
     )
@@ -205,10 +216,25 @@ class TrainingSettings(_Section):
     precision: Literal["fp32", "bf16"] = Field(
         "fp32", description="Number format of forward and backward."
     )
-    train_projector: bool = Field(
-        False,
-        description="Train the projector in full beside the adapters; counted as other parameters.",
+    full_parts: frozenset[Part] = Field(
+        frozenset(),
+        title="Parts trained in full",
+        description="Parts of the model whose own weights are trained, such as the projector; "
+        "counted as other parameters. A part has adapters, is trained in full, or is frozen.",
     )
+
+    @field_serializer("full_parts")
+    def _in_model_order(self, parts: frozenset[Part]) -> list[Part]:
+        return _in_model_order(parts)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_what_older_runs_say(cls, raw: object) -> object:
+        """Runs recorded before parts could be chosen say ``train_projector``."""
+        if not isinstance(raw, dict) or "train_projector" not in raw:
+            return raw
+        known = {key: value for key, value in raw.items() if key != "train_projector"}
+        return known | ({"full_parts": ["projector"]} if raw["train_projector"] else {})
 
 
 class EvaluationSettings(_Section):
@@ -309,6 +335,24 @@ class RunConfig(_Section):
                 f"LoRA B, got {optimizer.b_lr_ratio:g}; leave it out or choose another scheduler"
             )
         return optimizer
+
+    @field_validator("training")
+    @classmethod
+    def _a_part_is_trained_one_way(
+        cls, training: TrainingSettings, info: ValidationInfo
+    ) -> TrainingSettings:
+        lora, optimizer = info.data.get("lora"), info.data.get("optimizer")
+        if lora is not None and (both := training.full_parts & lora.parts):
+            raise ValueError(
+                "training.full_parts must have no part in common with lora.parts, got "
+                f"{', '.join(_in_model_order(both))} in both; take it out of one"
+            )
+        if optimizer is not None and optimizer.full_lr_ratio != 1 and not training.full_parts:
+            raise ValueError(
+                "training.full_parts must name a part for optimizer.full_lr_ratio to have an "
+                f"effect, got none with {optimizer.full_lr_ratio:g}; name one or leave it out"
+            )
+        return training
 
     def hash(self) -> str:
         """SHA-256 of what decides the result: the config without name and tags."""

@@ -10,7 +10,7 @@ from typing import Literal
 import structlog
 
 from rankscope.models.config import RunConfig
-from rankscope.models.data.parts import Part
+from rankscope.models.data.parts import DataPart
 from rankscope.models.events import (
     Evaluated,
     EvaluationKind,
@@ -207,12 +207,12 @@ class Training:
         part = self._built.splits.validation.head(self._config.evaluation.validation_items)
         self._score("validation", "during", part, quiet=True)
 
-    def _test_part(self) -> Part:
+    def _test_part(self) -> DataPart:
         test, items = self._built.splits.test, self._config.evaluation.test_items
         return test if items is None else test.head(items)
 
     def _score(
-        self, part: EvaluationPart, when: EvaluationKind, items: Part, *, quiet: bool = False
+        self, part: EvaluationPart, when: EvaluationKind, items: DataPart, *, quiet: bool = False
     ) -> None:
         if not len(items):
             return

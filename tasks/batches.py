@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import Dataset
 from typing_extensions import override
 
-from rankscope.models.data.parts import Part
+from rankscope.models.data.parts import DataPart
 from rankscope.models.vlms.loading import VlmProcessor
 
 
@@ -41,7 +41,7 @@ class ShuffledItems(Dataset[int]):
 class Collator:
     """Item indices -> a training batch."""
 
-    def __init__(self, part: Part, processor: VlmProcessor) -> None:
+    def __init__(self, part: DataPart, processor: VlmProcessor) -> None:
         self.part = part
         self.processor = processor
 

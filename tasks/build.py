@@ -8,10 +8,10 @@ import torch
 from rankscope.models.config import RunConfig
 from rankscope.models.data.files.hashing import Progress
 from rankscope.models.data.loading import load_data
-from rankscope.models.data.parts import Part, Splits
+from rankscope.models.data.parts import DataPart, Splits
 from rankscope.models.data.record import DataRecord
 from rankscope.models.full_tuning import FullTuning
-from rankscope.models.inventory import Inventory
+from rankscope.models.inventory import Inventory, Part, place_of
 from rankscope.models.lora.adalora import AdaLoraTuning
 from rankscope.models.lora.dora import DoraTuning
 from rankscope.models.lora.elastic import ElasticLora
@@ -45,7 +45,7 @@ class Assembled:
     """A run, ready to train."""
 
     vlm: LoadedVlm
-    splits: Splits[Part]
+    splits: Splits[DataPart]
     inventory: Inventory
     tuning: Tuning
     steering: Steering | None
@@ -81,7 +81,7 @@ def assemble(
     data = load_data(config.data, vlm.picture_size_px, roots, on_rows)
     splits = data.splits
     tuning = _tuning(config, vlm, inventory, budget)
-    other = _train_projector(tuning) if config.training.train_projector else 0
+    other = _train_parts(tuning, config.training.full_parts)
     steering = None
     if isinstance(tuning, ElasticTuning) and isinstance(config.scheduler, RankPlanner):
         _check_probe(config.scheduler, len(splits.probe))
@@ -179,12 +179,11 @@ def _check_probe(planner: RankPlanner, num_items: int) -> None:
         )
 
 
-def _train_projector(tuning: Tuning) -> int:
-    """Switch the projector's own weights on; returns how many they are."""
-    own = tuning.modules_of_parameters().keys()
+def _train_parts(tuning: Tuning, parts: frozenset[Part]) -> int:
+    """Switch the own weights of whole parts on; returns how many they are."""
     switched = [
         parameter.requires_grad_(True)
         for name, parameter in tuning.model.named_parameters()
-        if name not in own and ".lora_" not in name and "projector." in name
+        if place_of(name)[0] in parts
     ]
     return sum(parameter.numel() for parameter in switched)

@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 from torch import nn
 
 from rankscope.models.config import RunConfig
-from rankscope.models.data.parts import Part
+from rankscope.models.data.parts import DataPart
 from rankscope.models.lora.export import LogitDifference, reload_difference
 from rankscope.models.roots import Roots
 from rankscope.models.vlms.loading import load_vlm
@@ -88,7 +88,7 @@ def export(engine: Engine, settings: Settings, run_id: str, to: Path) -> dict[st
 
 
 def _logit_difference(
-    config: RunConfig, assembled: Assembled, roots: Roots, folder: Path, items: Part
+    config: RunConfig, assembled: Assembled, roots: Roots, folder: Path, items: DataPart
 ) -> LogitDifference:
     """On prompts, between the run's model and the reloaded one."""
     vlm = assembled.vlm

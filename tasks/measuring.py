@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from typing_extensions import override
 
-from rankscope.models.data.parts import Part
+from rankscope.models.data.parts import DataPart
 from rankscope.models.lora.credit import adapter_credit
 from rankscope.models.lora.elastic import ElasticLora
 from rankscope.models.lora.probe import gradient_energy, weight_sensitivity
@@ -142,7 +142,7 @@ class ItemMeasurer(ABC):
 class Measurer(ItemMeasurer):
     """Runs measurements on the probe part of a data set."""
 
-    def __init__(self, elastic: ElasticLora, vlm: LoadedVlm, probe: Part) -> None:
+    def __init__(self, elastic: ElasticLora, vlm: LoadedVlm, probe: DataPart) -> None:
         super().__init__(elastic, len(probe))
         self._vlm = vlm
         self._collate = Collator(probe, vlm.processor)

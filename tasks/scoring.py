@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from rankscope.models.data.parts import Part
+from rankscope.models.data.parts import DataPart
 from rankscope.models.vlms.loading import LoadedVlm
 
 BoolArray = npt.NDArray[np.bool_]
@@ -40,7 +40,7 @@ class Score:
         }
 
 
-def score(said: Sequence[str], part: Part) -> Score:
+def score(said: Sequence[str], part: DataPart) -> Score:
     """Compare answers with a part's own, spaces and case folded."""
     pairs = zip(said, part.answers, strict=True)
     return Score(np.asarray([_folded(a) == _folded(b) for a, b in pairs], np.bool_), part.skills)
@@ -49,7 +49,7 @@ def score(said: Sequence[str], part: Part) -> Score:
 def exact_match(
     model: Model,
     vlm: LoadedVlm,
-    part: Part,
+    part: DataPart,
     *,
     batch_size: int,
     on_items: Callable[[int], None] = lambda _: None,
@@ -87,7 +87,7 @@ def exact_match(
     return score(answers, part)
 
 
-def mean_loss(model: Model, vlm: LoadedVlm, part: Part, *, batch_size: int) -> float:
+def mean_loss(model: Model, vlm: LoadedVlm, part: DataPart, *, batch_size: int) -> float:
     """Mean of :func:`item_losses` over a part, the model in evaluation mode meanwhile."""
     was_training = model.training
     model.eval()

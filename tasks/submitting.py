@@ -121,7 +121,7 @@ def plan(config: RunConfig, engine: Engine | None = None) -> Plan:
     offline = None
     if engine is not None:
         offline = resolve_offline(engine, wanted_by(config), inventory.modules)
-    other = linears.params_by_part["projector"] if config.training.train_projector else 0
+    other = sum(linears.params_by_part[part] for part in config.training.full_parts)
     return plan_run(config, inventory, offline, other_trainable_params=other)
 
 

@@ -10,7 +10,7 @@ from rankscope.models.data.files.hashing import Progress
 from rankscope.models.data.files.loading import Parts, load_parts
 from rankscope.models.data.files.opening import open_data
 from rankscope.models.data.files.settings import FileData, HubData
-from rankscope.models.data.parts import DialoguePart, Part, Splits
+from rankscope.models.data.parts import DataPart, DialoguePart, Splits
 from rankscope.models.data.record import DataRecord
 from rankscope.models.roots import Roots
 
@@ -24,7 +24,7 @@ class LoadedData:
         record: What was read; None where the settings alone say what the data hold.
     """
 
-    splits: Splits[Part]
+    splits: Splits[DataPart]
     record: DataRecord | None
 
 
@@ -48,7 +48,7 @@ def load_data(
 
 
 @lru_cache(maxsize=8)
-def _drawn(data: VqaDataset, image_size_px: int) -> Splits[Part]:
+def _drawn(data: VqaDataset, image_size_px: int) -> Splits[DataPart]:
     """Many runs in one process draw or read their pictures once."""
     return data.load(image_size_px)
 

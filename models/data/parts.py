@@ -14,7 +14,7 @@ from rankscope.models.data.arrays import IntArray, UInt8Array
 from rankscope.models.data.dialogue import IMAGE_MARKER, Example, Picture, Pixels, Turn
 
 
-class Part(Protocol):
+class DataPart(Protocol):
     """Items in a fixed order, however they are kept."""
 
     @property
@@ -43,15 +43,15 @@ class Part(Protocol):
         """The given items as dialogues."""
         ...
 
-    def subset(self, indices: Sequence[int] | IntArray) -> "Part":
+    def subset(self, indices: Sequence[int] | IntArray) -> "DataPart":
         """The given items in the given order."""
         ...
 
-    def head(self, num_items: int) -> "Part":
+    def head(self, num_items: int) -> "DataPart":
         """The first ``num_items`` items, or all of them if there are fewer."""
         ...
 
-    def shuffled_images(self, seed: int) -> "Part":
+    def shuffled_images(self, seed: int) -> "DataPart":
         """The same dialogues, each about other pictures of this part.
 
         Raises:
@@ -60,7 +60,7 @@ class Part(Protocol):
         ...
 
 
-Part_co = TypeVar("Part_co", bound=Part, covariant=True)
+DataPart_co = TypeVar("DataPart_co", bound=DataPart, covariant=True)
 
 
 @dataclass(frozen=True)
@@ -235,17 +235,17 @@ def _check_shuffle(num_pictures: int) -> None:
 
 
 @dataclass(frozen=True)
-class Splits(Generic[Part_co]):
+class Splits(Generic[DataPart_co]):
     """The four parts of a data set; no two share a picture.
 
     A scheduler may look at ``train`` and ``probe``; ``validation`` is for people and their choices,
     ``test`` for the last word.
     """
 
-    train: Part_co
-    probe: Part_co
-    validation: Part_co
-    test: Part_co
+    train: DataPart_co
+    probe: DataPart_co
+    validation: DataPart_co
+    test: DataPart_co
 
     def question_only_answers(self, questions: Sequence[str]) -> tuple[str, ...]:
         """What somebody would answer who knows each question's usual answer and sees no picture.

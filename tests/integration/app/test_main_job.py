@@ -163,7 +163,7 @@ def test_doctor_finds_this_machine_ready(finished: Finished) -> None:
         ["training.precision=bf16"],
         [
             "scheduler={kind: uniform}",
-            "training.train_projector=true",
+            "training.full_parts=[projector]",
             "lora.parts=[projector, language]",
             "lora.targets=linear_1|linear_2|down_proj",
         ],
@@ -185,7 +185,7 @@ def test_what_else_can_be_trained_exports_to_the_same_logits(
     assert (done["measurement_s"] > 0) == measures
     # Two linear layers with biases (64 -> 128 -> 128), a depthwise 3 x 3 convolution, nine places.
     projector = (64 + 1) * 128 + (128 + 1) * 128 + (9 + 1) * 128 + 9 * 128
-    is_trained = "training.train_projector=true" in overrides
+    is_trained = "training.full_parts=[projector]" in overrides
     assert done["other_trainable_params"] == (projector if is_trained else 0)
 
 

@@ -140,7 +140,7 @@ def test_hydra_ends_bitwise_equal_wherever_it_was_stopped(
     ids=lambda scheduler: "-".join(map(str, scheduler.values())),
 )
 def test_every_way_of_training_resumes_bitwise(tmp_path: Path, scheduler: dict[str, Any]) -> None:
-    config = config_of(scheduler, accumulation_steps=2, train_projector=True)
+    config = config_of(scheduler, accumulation_steps=2, full_parts=["projector"])
     straight = Trained(config, tmp_path / "straight")
     stopped = Trained(config, tmp_path / "cut", stop_at=9)
     resumed = Trained(config, tmp_path / "cut")
