@@ -32,8 +32,8 @@ class Arm(NamedTuple):
     rate: float
 
 
-# The best of six trials each on validation, for the task `answers` at this budget; a test holds them
-# to benchmarks/winners.yaml, and the rest to benchmarks/protocol.yaml.
+# The best of six trials each on validation, for the task `answers` at this budget; a test holds
+# them to benchmarks/winners.yaml, and the rest to benchmarks/protocol.yaml.
 ARMS = (
     Arm(Uniform(), 0.009),
     Arm(Hydra(offline="embedded-without-words"), 0.009),
