@@ -1,10 +1,14 @@
 """No Ctrl-C is lost, wherever it comes up."""
 
 import signal
+from collections.abc import Callable, Iterator
+from types import FrameType
 
 import pytest
 
 from rankscope.app.interrupts import Interrupts
+
+Handler = Callable[[int, FrameType | None], object] | signal.Handlers
 
 
 class Finalized:
@@ -22,10 +26,17 @@ def test_an_interrupt_within_a_finalizer_counts_and_is_taken_once() -> None:
         assert not interrupts.take()
 
 
-def test_every_interrupt_counts_and_afterwards_they_are_raised_again() -> None:
+@pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN], ids=["raises", "ignored"])
+def handler_before(request: pytest.FixtureRequest) -> Iterator[Handler]:
+    """What a shell in the foreground starts Python with, and what one in the background does."""
+    inherited = signal.signal(signal.SIGINT, request.param)
+    yield request.param
+    signal.signal(signal.SIGINT, inherited)
+
+
+def test_every_interrupt_counts_and_the_handler_before_comes_back(handler_before: Handler) -> None:
     with Interrupts() as interrupts:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
         assert [interrupts.take() for _ in range(3)] == [True, True, False]
-    with pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is handler_before
