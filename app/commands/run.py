@@ -6,6 +6,7 @@ import time
 from rich.progress import Progress, TaskID
 from sqlalchemy import Engine
 
+from rankscope.app.interrupts import Interrupts
 from rankscope.app.options import AsJson, ConfigPath, Overrides
 from rankscope.app.store import open_store
 from rankscope.app.summary import print_summary
@@ -33,14 +34,13 @@ def run(config: ConfigPath, overrides: Overrides = None, as_json: AsJson = False
 def train_in_foreground(engine: Engine, settings: Settings, run_id: str, *, as_json: bool) -> int:
     """Train a run that has a row, show how far it is, then its result; returns the exit code."""
     err.print(f"run {run_id}", markup=False)
-    training = Foreground(engine, settings, run_id)
-    with progress_bar() as progress:
+    with Interrupts() as interrupts, progress_bar() as progress:
+        training = Foreground(engine, settings, run_id)
         task = progress.add_task("starting", total=get_run(engine, run_id).num_steps)
         while training.is_alive():
-            try:
-                _show(progress, task, get_run(engine, run_id))
-                time.sleep(POLL_S)
-            except KeyboardInterrupt:
+            _show(progress, task, get_run(engine, run_id))
+            time.sleep(POLL_S)
+            if interrupts.take():
                 err.print("stopping at the next step; Ctrl-C again ends it at once")
                 training.stop()
         last = training.outcome()

@@ -40,6 +40,9 @@ def main() -> int:
         "--arms", nargs="+", metavar="ARM", help="only these of the preset's, or others"
     )
     parser.add_argument("--tasks", nargs="+", metavar="TASK", help="only these")
+    parser.add_argument(
+        "--num-seeds", type=int, metavar="N", help="only the preset's first so many"
+    )
     parser.add_argument("--again", nargs="+", default=[], metavar="ARM", help="run these anew")
     parser.add_argument("--home", type=Path, default=Path("runs") / "science")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
@@ -52,6 +55,7 @@ def main() -> int:
         preset=given.preset,
         arms=given.arms,
         tasks=given.tasks,
+        num_seeds=given.num_seeds,
         again=frozenset(given.again),
         home=given.home.resolve(),
         jobs=given.jobs,

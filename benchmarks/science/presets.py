@@ -51,6 +51,7 @@ class Options:
     jobs: int
     arms: Sequence[str] | None = None
     tasks: Sequence[str] | None = None
+    num_seeds: int | None = None
     again: frozenset[str] = frozenset()
     saves: bool = False
     protocol: Path = PROTOCOL
@@ -66,6 +67,7 @@ class Session:
         self.preset: Preset = self.protocol.presets[options.preset]
         self.tasks = _tasks(self.protocol, self.preset, options.tasks)
         self.arms = tuple(options.arms or self.preset.arms)
+        self.seeds = _seeds(self.preset, options.num_seeds)
         for arm in (*self.arms, *options.again):
             if arm not in self.protocol.arms:
                 raise ProtocolError(
@@ -97,7 +99,10 @@ def run_preset(options: Options) -> tuple[str, dict[str, Any]]:
         "protocol_sha256": session.protocol_sha256,
         "winners_sha256": read_winners(options.winners)[1],
         "part": session.preset.part,
-        "left_out": sorted(set(session.preset.tasks) - set(session.tasks)),
+        "left_out": [
+            *sorted(set(session.preset.tasks) - set(session.tasks)),
+            *(f"seed {seed}" for seed in session.preset.seeds if seed not in session.seeds),
+        ],
         "duration_s": round(time.monotonic() - started_s, 1),
     }
     _keep(options, answer, records)
@@ -136,7 +141,7 @@ def _compare(session: Session) -> Made:
         winners = Winners()  # what is learned or searched there must not hang on what tuning chose
     cells = [
         Cell(task, arm, budget, seed, preset.part, None, draw)
-        for seed in preset.seeds
+        for seed in session.seeds
         for budget in preset.budgets
         for task in session.tasks
         for arm in session.arms
@@ -289,3 +294,15 @@ def _tasks(protocol: Protocol, preset: Preset, asked: Sequence[str] | None) -> l
             known = ", ".join(protocol.tasks)
             raise ProtocolError(f"a task must be one of {known}, got {task!r}; choose one")
     return list(asked) if asked else protocol.open_tasks(preset.tasks)
+
+
+def _seeds(preset: Preset, num: int | None) -> tuple[int, ...]:
+    """The first so many of the preset's seeds, all of them for None."""
+    if num is None:
+        return preset.seeds
+    if not 1 <= num <= len(preset.seeds):
+        raise ProtocolError(
+            f"--num-seeds must be between 1 and the preset's {len(preset.seeds)}, got {num}; "
+            "choose another"
+        )
+    return preset.seeds[:num]

@@ -59,6 +59,9 @@ def _command(protocol: Protocol, answer: Figures) -> str:
         words += ["--arms", *arms]
     if set(answer["tasks"]) != set(protocol.open_tasks(preset.tasks)):
         words += ["--tasks", *answer["tasks"]]
+    num_seeds = len({run["seed"] for run in answer["runs"]})
+    if answer["preset"] != "tune" and num_seeds < len(preset.seeds):
+        words += ["--num-seeds", str(num_seeds)]
     return f"```\n.venv/bin/{shlex.join([*words, '--save'])}\n```"
 
 

@@ -98,4 +98,6 @@ def test_a_sealed_task_asked_for_by_name_is_refused_before_anything_runs(tmp_pat
         run_preset(options(tmp_path, "quick", arms=["nobody"]))
     with pytest.raises(ProtocolError, match="a task must be one of"):
         run_preset(options(tmp_path, "quick", tasks=["nothing"]))
+    with pytest.raises(ProtocolError, match="--num-seeds must be between 1 and"):
+        run_preset(options(tmp_path, "quick", num_seeds=0))
     assert rows(tmp_path) == {}

@@ -19,9 +19,7 @@ def test_every_arm_trains_as_long_and_at_the_rate_that_won_for_it_on_validation(
     winners, _ = read_winners()
     for arm in ARMS:
         kind = arm.scheduler.kind
-        by_budget = winners.arms.get(kind, {}).get("answers", {})
-        if (winner := by_budget.get(BUDGET.value)) is None:
-            continue  # not tuned yet
+        winner = winners.arms[kind]["answers"][BUDGET.value]
         shown = arm.scheduler.model_dump(mode="json")
         won = {key: shown[key] for key in winner.trial.get("scheduler", {})}
         here = {"optimizer": {"lr": arm.rate}} | ({"scheduler": won} if won else {})
