@@ -85,7 +85,9 @@ class LoraSettings(_Section):
         description="Regular expression for the last component of a linear module's path.",
     )
     parts: frozenset[Part] = Field(
-        frozenset({"language"}), min_length=1, description="Parts of the model that get adapters."
+        frozenset({"language"}),
+        description="Parts of the model that get adapters. None only with scheduler full, to train "
+        "nothing but the parts trained in full.",
     )
     scale: float = Field(
         2.0,
@@ -342,6 +344,12 @@ class RunConfig(_Section):
         cls, training: TrainingSettings, info: ValidationInfo
     ) -> TrainingSettings:
         lora, optimizer = info.data.get("lora"), info.data.get("optimizer")
+        is_full = isinstance(info.data.get("scheduler"), Full)
+        if lora is not None and not lora.parts and not (is_full and training.full_parts):
+            raise ValueError(
+                "lora.parts must name a part unless scheduler is full and training.full_parts "
+                "names what it trains, got none; name one"
+            )
         if lora is not None and (both := training.full_parts & lora.parts):
             raise ValueError(
                 "training.full_parts must have no part in common with lora.parts, got "

@@ -10,8 +10,9 @@ from rankscope.models.data.files.hashing import Progress
 from rankscope.models.data.loading import load_data
 from rankscope.models.data.parts import DataPart, Splits
 from rankscope.models.data.record import DataRecord
+from rankscope.models.full_parts import keep_precise, train_parts
 from rankscope.models.full_tuning import FullTuning
-from rankscope.models.inventory import Inventory, Part, place_of
+from rankscope.models.inventory import Inventory
 from rankscope.models.lora.adalora import AdaLoraTuning
 from rankscope.models.lora.dora import DoraTuning
 from rankscope.models.lora.elastic import ElasticLora
@@ -81,7 +82,8 @@ def assemble(
     data = load_data(config.data, vlm.picture_size_px, roots, on_rows)
     splits = data.splits
     tuning = _tuning(config, vlm, inventory, budget)
-    other = _train_parts(tuning, config.training.full_parts)
+    other = train_parts(vlm.model, config.training.full_parts)
+    keep_precise(vlm.model)
     steering = None
     if isinstance(tuning, ElasticTuning) and isinstance(config.scheduler, RankPlanner):
         _check_probe(config.scheduler, len(splits.probe))
@@ -177,13 +179,3 @@ def _check_probe(planner: RankPlanner, num_items: int) -> None:
             f"a scheduler may measure on at most the {num_items} probe items, {planner.kind} asks "
             f"for {planner.most_probe_items}; lower its number of probe items"
         )
-
-
-def _train_parts(tuning: Tuning, parts: frozenset[Part]) -> int:
-    """Switch the own weights of whole parts on; returns how many they are."""
-    switched = [
-        parameter.requires_grad_(True)
-        for name, parameter in tuning.model.named_parameters()
-        if place_of(name)[0] in parts
-    ]
-    return sum(parameter.numel() for parameter in switched)

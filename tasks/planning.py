@@ -78,7 +78,7 @@ def plan_run(
     params = _params(config, inventory, ranks)
     trained = other_trainable_params + params
     if isinstance(config.scheduler, Full):
-        trained = inventory.total_params
+        trained += sum(module.d_in * module.d_out for module in inventory.modules)
     return Plan(
         scheduler=config.scheduler.kind,
         modules=tuple(
@@ -87,7 +87,7 @@ def plan_run(
         ),
         params=params,
         budget_params=budget,
-        equivalent_rank=round(budget / inventory.params_per_rank, 4),
+        equivalent_rank=round(budget / (inventory.params_per_rank or 1), 4),
         other_trainable_params=other_trainable_params,
         total_params=inventory.total_params,
         ranks_decided_at_steps=steps,

@@ -33,13 +33,21 @@ class MobileVlm(BaseModel):
     folder: str = Field(
         "",
         max_length=4096,
-        description="Folder of its checkpoint, under the models root; a plan needs none.",
+        description="Folder of its checkpoint, under the models root, or of MobileLLaMA, to which "
+        "a projector is added; a plan needs none.",
     )
     vision_folder: str = Field(
         "",
         max_length=4096,
         description="Folder of openai/clip-vit-large-patch14-336, under the models root, where "
         "the checkpoint holds no vision tower.",
+    )
+    projector_folder: str = Field(
+        "",
+        max_length=4096,
+        description="Folder, under the models root, of the projector to begin with: the export of "
+        "a run that trained one (stage I), or the official mm_projector.bin. Empty: the "
+        "checkpoint's own; beside MobileLLaMA, one that begins anew.",
     )
     precision: Literal["fp32", "bf16"] = Field(
         "bf16", description="Of the frozen base model; adapters are trained in fp32."

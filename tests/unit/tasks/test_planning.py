@@ -95,8 +95,8 @@ def test_a_plan_by_hand() -> None:
     }
 
 
-def test_a_plan_of_full_tuning_has_no_ranks_and_trains_the_whole_model() -> None:
-    """Float32: gradients 4 * 1000, two moments 8000; no budget binds it."""
+def test_a_plan_of_full_tuning_has_no_ranks_and_trains_the_modules_weights() -> None:
+    """Weights 2 * (8 * 8 + 8 * 24) = 512. Float32: gradients 4 * 512, two moments twice that."""
     planned = plan({"kind": "full"}, budget=params(1))
     assert ranks(planned) == [0, 0, 0, 0]
     assert (planned.params, planned.note, planned.ranks_are_final) == (
@@ -105,7 +105,7 @@ def test_a_plan_of_full_tuning_has_no_ranks_and_trains_the_whole_model() -> None
         False,
     )
     memory = planned.memory
-    assert (memory.gradients_bytes, memory.optimizer_bytes) == (4000, 8000)
+    assert (memory.gradients_bytes, memory.optimizer_bytes) == (2048, 4096)
 
 
 def test_what_is_trained_beside_a_and_b_is_planned_within_the_budget() -> None:
