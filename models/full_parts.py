@@ -47,7 +47,7 @@ def trained_weights(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def keep_precise(model: PreTrainedModel) -> None:
-    """Turn what is trained into float32; the others stay, and all computes in their precision."""
+    """Turn what is trained into float32; the rest stays, and its precision is computed in."""
     dtype = _lowest(model)
     imprecise = [p for p in trained_weights(model).values() if p.dtype != torch.float32]
     for parameter in imprecise:
@@ -119,8 +119,14 @@ def _lowest(model: nn.Module) -> torch.dtype:
 
 
 def _compute_in(model: PreTrainedModel, dtype: torch.dtype) -> None:
-    """Let every forward pass, whoever asks for it, be under autocast."""
-    model.forward = _under_autocast(model.forward, model.device.type, dtype)  # type: ignore[method-assign]
+    """Let every pass through the model, whoever asks for it, be under autocast.
+
+    ``generate`` too, which asks towers for the features of pictures itself, without ``forward``.
+    """
+    device = model.device.type
+    model.forward = _under_autocast(model.forward, device, dtype)  # type: ignore[method-assign]
+    generate = _under_autocast(model.generate, device, dtype)  # type: ignore[operator]
+    model.generate = generate  # type: ignore[assignment]
 
 
 def _under_autocast(
