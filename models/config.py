@@ -215,8 +215,15 @@ class TrainingSettings(_Section):
         lt=1,
         description="Share of the steps with a rising learning rate; then cosine to zero.",
     )
-    precision: Literal["fp32", "bf16"] = Field(
-        "fp32", description="Number format of forward and backward."
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$",
+        description="auto: a CUDA device if the machine has one, else the CPU; cpu; cuda or cuda:N "
+        "for one of several; mps on Apple's chips.",
+    )
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        "fp32",
+        description="Number format of forward and backward; fp16 scales the loss and needs CUDA.",
     )
     full_parts: frozenset[Part] = Field(
         frozenset(),

@@ -8,7 +8,7 @@ training, evaluation and generation alike.
 import functools
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -118,15 +118,14 @@ def _lowest(model: nn.Module) -> torch.dtype:
     return min(dtypes, key=lambda dtype: dtype.itemsize)
 
 
-def _compute_in(model: PreTrainedModel, dtype: torch.dtype) -> None:
+def _compute_in(model: Any, dtype: torch.dtype) -> None:  # noqa: ANN401 - methods are replaced
     """Let every pass through the model, whoever asks for it, be under autocast.
 
     ``generate`` too, which asks towers for the features of pictures itself, without ``forward``.
     """
     device = model.device.type
-    model.forward = _under_autocast(model.forward, device, dtype)  # type: ignore[method-assign]
-    generate = _under_autocast(model.generate, device, dtype)  # type: ignore[operator]
-    model.generate = generate  # type: ignore[assignment]
+    model.forward = _under_autocast(model.forward, device, dtype)
+    model.generate = _under_autocast(model.generate, device, dtype)
 
 
 def _under_autocast(

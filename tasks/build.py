@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from rankscope.models.config import RunConfig
 from rankscope.models.data.files.hashing import Progress
 from rankscope.models.data.loading import load_data
@@ -34,6 +32,7 @@ from rankscope.models.tuning import Tuning
 from rankscope.models.vlms.loading import LoadedVlm, load_vlm
 from rankscope.tasks.batches import Collator
 from rankscope.tasks.callback import RunCallback
+from rankscope.tasks.devices import device_for
 from rankscope.tasks.loop import RankTrainer
 from rankscope.tasks.measuring import Measurer
 from rankscope.tasks.offline import OfflineFor
@@ -72,11 +71,10 @@ def assemble(
         on_rows: Is told how many rows of own data were read.
 
     Raises:
-        ValueError: The targets match nothing, pins or budget leave no room, or the planner's
-            settings cannot work with model and data.
+        ValueError: The device is not there, the targets match nothing, pins or budget leave no
+            room, or the planner's settings cannot work with model and data.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    vlm = load_vlm(config.model, device, roots)
+    vlm = load_vlm(config.model, device_for(config.training), roots)
     inventory = find_modules(vlm.model, config.lora.targets, config.lora.parts)
     budget = config.budget.params(inventory)
     data = load_data(config.data, vlm.picture_size_px, roots, on_rows)

@@ -22,6 +22,7 @@ from rankscope.storage.runs import (
 from rankscope.storage.settings import Settings
 from rankscope.tasks.asking import QueueAway, request_export, resume, stop, wake
 from rankscope.tasks.learning import Learnt, keep_learned, learn_from_runs
+from rankscope.tasks.machine import gpus
 from rankscope.tasks.planning import Plan
 from rankscope.tasks.processes import JobFailed, TrainingProcess, answer_of, environment
 from rankscope.tasks.submitting import MAX_SEEDS, add_run, inventory_of, plan, submit
@@ -36,6 +37,7 @@ __all__ = [
     "add_run",
     "check_training_packages",
     "export",
+    "gpus",
     "inventory_of",
     "keep_learned",
     "learn_from_runs",

@@ -25,6 +25,7 @@ from rankscope.models.full_parts import load_trained as load_trained_weights
 from rankscope.models.full_parts import save_trained
 from rankscope.models.lora.export import LogitDifference, logit_difference, reload_difference
 from rankscope.models.roots import Roots
+from rankscope.models.vlms import AnyVlm, EmbeddedVlm, HubVlm, MobileVlm
 from rankscope.models.vlms.loading import load_vlm
 from rankscope.storage.artifacts import RunFolder
 from rankscope.storage.database import open_database
@@ -66,9 +67,12 @@ def export(engine: Engine, settings: Settings, run_id: str, to: Path) -> dict[st
         )
     state, tensors = read_checkpoint(checkpoints[-1], config.hash())
     torch.set_num_threads(state.num_threads)
+    # a run of a GPU can be exported where there is none
+    anywhere = config.training.model_copy(update={"device": "auto", "precision": "fp32"})
+    config = config.model_copy(update={"training": anywhere})
     assembled = assemble(config, settings.roots, emit=lambda _: None)
     load_trained(assembled.tuning, state, tensors)
-    assembled.tuning.export(to, base_model_name=config.model.kind)
+    assembled.tuning.export(to, base_model_name=_base_name(config.model))
     num_own = save_trained(assembled.vlm.model, to)
     splits = assembled.splits
     items = (splits.test if len(splits.test) else splits.train).head(COMPARED_ITEMS)
@@ -92,6 +96,17 @@ def export(engine: Engine, settings: Settings, run_id: str, to: Path) -> dict[st
         "items": len(items),
         "max_logit_difference": difference.largest,
     }
+
+
+def _base_name(model: AnyVlm) -> str:
+    """What the adapter names as its base model, as the run named it."""
+    match model:
+        case HubVlm():
+            return model.source
+        case MobileVlm():
+            return model.folder
+        case EmbeddedVlm():
+            return model.kind
 
 
 def _logit_difference(

@@ -33,7 +33,8 @@ def test_the_agents_recipe_is_the_published_one() -> None:
     Of 20,000 rows 3 % are kept for probe, validation and test: 5 * 19,400 / 2 = 48,500 steps.
     """
     config = preset("t3_agent").config
-    assert (config.lora.targets, config.lora.parts) == ("q_proj|k_proj|v_proj", {"language"})
+    assert config.lora.targets == "q_proj|k_proj|v_proj"
+    assert config.lora.parts == {"language"}
     assert config.budget == RankBudget(value=64)
     assert config.training.full_parts == frozenset()  # tower and token compressor stay as they are
     assert config.optimizer.lr == 1e-6
