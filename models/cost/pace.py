@@ -1,0 +1,48 @@
+"""How long work takes on a machine: always a range, with what it rests on."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rankscope.models.cost.work import Work
+
+_BEST_SHARE, _WORST_SHARE = 0.9, 0.25
+"""Of a large product's speed that training reaches: the rest of a step moves memory. PaLM reports
+46 %, others 20 to 35 % of peak (Chowdhery et al. 2022, arXiv 2204.02311, table 3); ours against a
+measured product, which is below peak, is in docs/cost.md."""
+_WORST_CALLS = 2.0
+"""A call in a model takes up to twice a bare one's time: Python and autograd stand around it."""
+
+
+class Range(BaseModel):
+    """From least to most."""
+
+    model_config = ConfigDict(frozen=True)
+
+    low: float = Field(ge=0)
+    high: float = Field(ge=0)
+
+    def plus(self, other: "Range") -> "Range":
+        """Both, one after the other."""
+        return Range(low=self.low + other.low, high=self.high + other.high)
+
+    def times(self, number: float) -> "Range":
+        """So many times."""
+        return Range(low=self.low * number, high=self.high * number)
+
+
+class Speed(BaseModel):
+    """What a machine does, in the format that a run computes in."""
+
+    model_config = ConfigDict(frozen=True)
+
+    flops_per_s: float = Field(gt=0, description="Of a large matrix product.")
+    call_s: float = Field(gt=0, description="Time of the smallest operation.")
+    basis: str = Field(description="Where the figures come from, for people.")
+
+
+def seconds(least: Work, most: Work, speed: Speed) -> Range:
+    """Time of work that lies between two amounts."""
+    return Range(
+        low=least.flops / (_BEST_SHARE * speed.flops_per_s) + least.calls * speed.call_s,
+        high=most.flops / (_WORST_SHARE * speed.flops_per_s)
+        + most.calls * speed.call_s * _WORST_CALLS,
+    )
