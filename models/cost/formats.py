@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from rankscope.models.vlms import AnyVlm, EmbeddedVlm
+from rankscope.models.vlms import AnyVlm
 
 BasePrecision = Literal["fp32", "bf16", "fp16", "nf4", "int8"]
+NumberFormat = Literal["fp32", "bf16"]
+"""Of matrix products."""
 
 FLOAT32_BYTES = 4
 _HALF_BYTES = 2
@@ -39,8 +41,14 @@ class Formats:
 
 
 def base_precision(model: AnyVlm) -> BasePrecision:
-    """How the frozen base model is loaded."""
-    return "fp32" if isinstance(model, EmbeddedVlm) else model.precision
+    """How the frozen base model is loaded; float32 where that is no setting."""
+    chosen: BasePrecision = getattr(model, "precision", "fp32")
+    return chosen
+
+
+def checkpoints_gradients(model: AnyVlm) -> bool:
+    """Whether layers are made again in backward; not where that is no setting."""
+    return bool(getattr(model, "gradient_checkpointing", False))
 
 
 def formats_of(base: BasePrecision, training: Literal["fp32", "bf16"]) -> Formats:
@@ -62,3 +70,8 @@ def formats_of(base: BasePrecision, training: Literal["fp32", "bf16"]) -> Format
         shares_inputs=base == "fp32" and not is_autocast,
         casts_weights=is_autocast and base in ("fp32", "fp16"),
     )
+
+
+def number_format_of(formats: Formats) -> NumberFormat:
+    """What a run multiplies in; float16 and bfloat16 are equally fast where either is."""
+    return "fp32" if formats.op_bytes == FLOAT32_BYTES else "bf16"
