@@ -72,7 +72,9 @@ class Subject:
     def answer_tokens(self) -> int:
         """That an answer may have."""
         model = self.config.model
-        return _EMBEDDED_ANSWER_TOKENS if isinstance(model, EmbeddedVlm) else model.max_answer_tokens
+        return (
+            _EMBEDDED_ANSWER_TOKENS if isinstance(model, EmbeddedVlm) else model.max_answer_tokens
+        )
 
     @property
     def probe_items(self) -> int:

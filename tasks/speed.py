@@ -14,7 +14,7 @@ from rankscope.tasks import machine
 _SIDE = {"cpu": 512, "cuda": 4096}
 """Of the square matrices: large enough for the device, a few milliseconds of work."""
 _REPEATS = 5
-_CALLS = 200
+_CALLS = 50
 
 
 def measure_once(settings: Settings, config: RunConfig) -> None:
@@ -40,7 +40,10 @@ def measure(device: torch.device, number_format: NumberFormat, *, name: str) -> 
     small = torch.full((8,), 0.5, device=device)
     with torch.no_grad():
         product_s = min(_seconds(lambda: large @ large, device) for _ in range(_REPEATS))
-        calls_s = _seconds(lambda: [small + small for _ in range(_CALLS)], device)
+        calls_s = min(
+            _seconds(lambda: [small + small for _ in range(_CALLS)], device)
+            for _ in range(_REPEATS)
+        )
     return MeasuredSpeed(
         device=name,
         format=number_format,

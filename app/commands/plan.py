@@ -111,7 +111,9 @@ def _span(span: Range) -> str:
 def _duration(seconds: float) -> str:
     for unit, scale in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * scale:
-            return f"{seconds / scale:.2g} {unit}" if seconds < 100 * scale else (
-                f"{seconds / scale:,.0f} {unit}"
+            return (
+                f"{seconds / scale:.2g} {unit}"
+                if seconds < 100 * scale
+                else (f"{seconds / scale:,.0f} {unit}")
             )
     return f"{seconds:.2g} s"

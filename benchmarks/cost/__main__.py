@@ -15,15 +15,15 @@ from typing import Any
 from benchmarks.cost.measuring import Case, measured
 
 CASES = (
-    Case("embedded", 16, 16, rank=1, steps=30),
-    Case("embedded", 16, 16, rank=1, training="bf16", steps=30),
-    Case("embedded", 64, 16, rank=4, parts=("vision", "language"), steps=20),
-    Case("tiny LLaVA", 8, 64, steps=20),
-    Case("tiny LLaVA", 8, 64, checkpointing=True, steps=20),
-    Case("tiny MobileVLM", 8, 64, full_parts=("projector",), steps=20),
-    Case("tiny MobileVLM", 8, 64, base="bf16", training="bf16", steps=20),
-    Case("middle MobileVLM", 4, 256, rank=8, full_parts=("projector",), steps=3),
-    Case("middle MobileVLM", 4, 256, rank=8, checkpointing=True, steps=3),
+    Case("embedded", 16, 16, rank=1, steps=10),
+    Case("embedded", 16, 16, rank=1, training="bf16", steps=10),
+    Case("embedded", 64, 16, rank=4, parts=("vision", "language"), steps=10),
+    Case("tiny LLaVA", 8, 64, steps=10),
+    Case("tiny LLaVA", 8, 64, checkpointing=True, steps=10),
+    Case("tiny MobileVLM", 8, 64, full_parts=("projector",), steps=10),
+    Case("tiny MobileVLM", 8, 64, base="bf16", training="bf16", steps=10),
+    Case("middle MobileVLM", 4, 256, rank=8, full_parts=("projector",), steps=2),
+    Case("middle MobileVLM", 4, 256, rank=8, checkpointing=True, steps=2),
     Case("middle MobileVLM", 4, 256, rank=8, base="bf16", training="bf16", steps=2),
 )
 RESULT = Path(__file__).parents[1] / "results" / "cost.json"

@@ -13,9 +13,15 @@ import torch
 from torch import Tensor
 
 from benchmarks.cost.models import MODELS
-from rankscope.models.cost.activations import Batch, Trained, activations
-from rankscope.models.cost.formats import formats_of, number_format_of
-from rankscope.models.cost.memory import memory
+from rankscope.models.cost.activations import Activations, Batch, Trained, activations
+from rankscope.models.cost.formats import (
+    BasePrecision,
+    Formats,
+    NumberFormat,
+    formats_of,
+    number_format_of,
+)
+from rankscope.models.cost.memory import MemoryEstimate, memory
 from rankscope.models.cost.pace import Speed, seconds
 from rankscope.models.cost.work import step
 from rankscope.models.inventory import Linears, Part, place_of
@@ -23,6 +29,7 @@ from rankscope.models.lora.elastic import ElasticLora
 from rankscope.models.lora.inventory import list_linears
 from rankscope.tasks.speed import measure
 
+_DTYPES: dict[BasePrecision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 TARGETS = "q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj|fc1|fc2|out_proj"
 
 
@@ -34,8 +41,8 @@ class Case:
     rows: int
     tokens: int
     rank: int = 4
-    base: str = "fp32"
-    training: str = "fp32"
+    base: BasePrecision = "fp32"
+    training: NumberFormat = "fp32"
     checkpointing: bool = False
     parts: tuple[Part, ...] = ("language",)
     full_parts: tuple[Part, ...] = ()
@@ -54,8 +61,38 @@ class Case:
 
 def measured(case: Case) -> dict[str, Any]:
     """Figures of a case, predicted and measured; bytes and seconds."""
+    ready = _ready(case)
+    told = measure(torch.device("cpu"), number_format_of(_formats(case)), name="here")
+    speed = Speed(flops_per_s=told.flops_per_s, call_s=told.call_s, basis="measured")
+    kept = kept_bytes(ready.model, ready.batch, case.training)
+    step_s, resident = _steps(ready.model, ready.batch, case)
+    return {
+        "case": asdict(case) | {"name": str(case)},
+        "params": ready.linears.total_params,
+        "predicted": _predicted(case, ready, speed),
+        "measured": {"kept_bytes": kept, "resident_bytes": resident, "step_s": step_s},
+        "speed": {"gflops_per_s": speed.flops_per_s / 1e9, "call_us": speed.call_s * 1e6},
+    }
+
+
+def counted(case: Case) -> tuple[int, int]:
+    """Bytes kept for backward: predicted, and counted in autograd."""
+    ready = _ready(case)
+    kept, sums = _sums(case, ready)
+    return kept.kept + sums.weight_copies_bytes, kept_bytes(ready.model, ready.batch, case.training)
+
+
+@dataclass(frozen=True)
+class _Ready:
+    model: torch.nn.Module
+    linears: Linears
+    ranks: dict[str, int]
+    batch: dict[str, Tensor]
+
+
+def _ready(case: Case) -> _Ready:
     made = MODELS[case.model]()
-    made.model.to({"fp32": torch.float32, "bf16": torch.bfloat16}[case.base])  # type: ignore[arg-type]
+    torch.nn.Module.to(made.model, _DTYPES[case.base])
     linears = list_linears(made.model).model_copy(update={"sizes": made.sizes})
     inventory = linears.select(TARGETS, frozenset(case.parts))
     ranks = {module.name: case.rank for module in inventory.modules}
@@ -67,21 +104,8 @@ def measured(case: Case) -> dict[str, Any]:
             parameter.requires_grad_(requires_grad=True)
     model.train()
     batch = made.batch(case.rows, case.tokens)
-    if case.base == "bf16":
-        batch["pixel_values"] = batch["pixel_values"].bfloat16()
-    speed = measure(torch.device("cpu"), _format(case), name="here")
-    predicted = _predicted(case, linears, ranks, Speed(
-        flops_per_s=speed.flops_per_s, call_s=speed.call_s, basis="measured"
-    ))
-    kept = kept_bytes(model, batch, case.training)
-    step_s, resident = _steps(model, batch, case)
-    return {
-        "case": asdict(case) | {"name": str(case)},
-        "params": linears.total_params,
-        "predicted": predicted,
-        "measured": {"kept_bytes": kept, "resident_bytes": resident, "step_s": step_s},
-        "speed": {"gflops_per_s": speed.flops_per_s / 1e9, "call_us": speed.call_s * 1e6},
-    }
+    batch["pixel_values"] = batch["pixel_values"].to(_DTYPES[case.base])
+    return _Ready(model, linears, ranks, batch)
 
 
 def kept_bytes(model: torch.nn.Module, batch: dict[str, Tensor], training: str) -> int:
@@ -107,22 +131,23 @@ def _loss(model: torch.nn.Module, batch: dict[str, Tensor], training: str) -> Te
     return loss
 
 
-def _steps(
-    model: torch.nn.Module, batch: dict[str, Tensor], case: Case
-) -> tuple[float, int]:
-    """Median time of a step, and the most resident memory beyond what stood before the first."""
+def _steps(model: torch.nn.Module, batch: dict[str, Tensor], case: Case) -> tuple[float, int]:
+    """Median processor time of a step, and the most resident memory beyond what stood before.
+
+    Processor time of one thread is what an idle machine takes; others use this one too.
+    """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, fused=True)
     _reset_peak()
     before = psutil.Process().memory_info().rss
     times = []
     for _ in range(case.steps + 1):
-        started = time.perf_counter()
+        started = time.process_time()
         _loss(model, batch, case.training).backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        times.append(time.perf_counter() - started)
+        times.append(time.process_time() - started)
     return statistics.median(times[1:]), _peak() - before
 
 
@@ -137,36 +162,47 @@ def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _format(case: Case) -> Any:
-    return number_format_of(_formats(case))
+def _formats(case: Case) -> Formats:
+    return formats_of(case.base, case.training)
 
 
-def _formats(case: Case) -> Any:
-    return formats_of(case.base, case.training)  # type: ignore[arg-type]
-
-
-def _predicted(
-    case: Case, linears: Linears, ranks: dict[str, int], speed: Speed
-) -> dict[str, float]:
+def _sums(case: Case, ready: _Ready) -> tuple[Activations, MemoryEstimate]:
+    linears = ready.linears
     assert linears.sizes is not None
-    trained = Trained(ranks, full_parts=frozenset(case.full_parts))
-    formats = _formats(case)
-    batch = Batch(case.rows, case.tokens, case.rows)
+    trained, formats = _trained(case, ready), _formats(case)
     kept = activations(
-        linears.modules, linears.sizes, trained, formats, batch, checkpointing=case.checkpointing
+        linears.modules,
+        linears.sizes,
+        trained,
+        formats,
+        Batch(case.rows, case.tokens, case.rows),
+        checkpointing=case.checkpointing,
     )
-    adapters = sum(m.cost * ranks.get(m.name, 0) for m in linears.modules)
     sums = memory(
         linears,
         trained,
         formats,
-        adapter_params=adapters,
+        adapter_params=sum(m.cost * ready.ranks.get(m.name, 0) for m in linears.modules),
         kept=kept,
         scoring_bytes=0,
         checkpointing=case.checkpointing,
     )
+    return kept, sums
+
+
+def _trained(case: Case, ready: _Ready) -> Trained:
+    return Trained(ready.ranks, full_parts=frozenset(case.full_parts))
+
+
+def _predicted(case: Case, ready: _Ready, speed: Speed) -> dict[str, float]:
+    kept, sums = _sums(case, ready)
+    batch = Batch(case.rows, case.tokens, case.rows)
     work = step(
-        linears, trained, batch, num_batches=1, checkpointing=case.checkpointing
+        ready.linears,
+        _trained(case, ready),
+        batch,
+        num_batches=1,
+        checkpointing=case.checkpointing,
     )
     span = seconds(work, work, speed)
     stands = sums.libraries_bytes + sums.base_weights_bytes + sums.adapters_bytes

@@ -152,9 +152,7 @@ def cache_bytes(
 ) -> int:
     """Bytes of keys and values of all layers while answers are generated."""
     per_token = sum(
-        m.d_out
-        for m in modules
-        if m.part == "language" and m.type in ("k_proj", "v_proj")
+        m.d_out for m in modules if m.part == "language" and m.type in ("k_proj", "v_proj")
     )
     return rows * tokens * per_token * formats.op_bytes
 

@@ -118,4 +118,3 @@ def _copies(linears: Linears, formats: Formats, adapter_params: int, *, checkpoi
     head = linears.sizes.vocabulary * width if linears.sizes else 0
     held = max(layers, default=0) if checkpointing else sum(layers)
     return formats.op_bytes * (held + head + own)
-

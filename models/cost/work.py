@@ -91,9 +91,7 @@ def answers(linears: Linears, trained: Trained, batch: Batch, *, answer_tokens: 
     )
 
 
-def _part(
-    linears: Linears, trained: Trained, part: Part, positions: float, length: float
-) -> Work:
+def _part(linears: Linears, trained: Trained, part: Part, positions: float, length: float) -> Work:
     flops, calls = 0.0, 0.0
     for layer in layers_of(linears.modules, part):
         weights = sum(m.d_in * m.d_out for m in layer)
