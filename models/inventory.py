@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
+from rankscope.models.cost.sizes import ModelSizes
+
 Part = Literal["vision", "projector", "language"]
 PARTS: tuple[Part, ...] = ("vision", "projector", "language")
 
@@ -70,6 +72,9 @@ class Linears(BaseModel):
 
     modules: tuple[AdaptableModule, ...]
     params_by_part: dict[Part, int] = Field(description="All parameters of each part.")
+    sizes: ModelSizes | None = Field(
+        None, description="What its cost depends on besides; None where only the modules are known."
+    )
 
     @property
     def total_params(self) -> int:

@@ -21,14 +21,16 @@ from rankscope.storage.runs import (
 )
 from rankscope.storage.settings import Settings
 from rankscope.tasks.asking import QueueAway, request_export, resume, stop, wake
+from rankscope.tasks.costing import Cost
 from rankscope.tasks.learning import Learnt, keep_learned, learn_from_runs
 from rankscope.tasks.machine import gpus
 from rankscope.tasks.planning import Plan
 from rankscope.tasks.processes import JobFailed, TrainingProcess, answer_of, environment
-from rankscope.tasks.submitting import MAX_SEEDS, add_run, inventory_of, plan, submit
+from rankscope.tasks.submitting import MAX_SEEDS, add_run, cost, inventory_of, plan, submit
 
 __all__ = [
     "MAX_SEEDS",
+    "Cost",
     "Foreground",
     "JobFailed",
     "Learnt",
@@ -36,6 +38,7 @@ __all__ = [
     "QueueAway",
     "add_run",
     "check_training_packages",
+    "cost",
     "export",
     "gpus",
     "inventory_of",

@@ -5,14 +5,20 @@ import platform
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import psutil
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 _ANSWER_S = 5
+_ASKED_ANEW_S = 30
+"""A plan is made at every change of a form, and asking the driver starts a process."""
+_MEMORY_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""Of a container, by cgroup version 2 and 1."""
 
 
 class Memory(NamedTuple):
@@ -20,6 +26,47 @@ class Memory(NamedTuple):
 
     total_bytes: int
     used_bytes: int
+
+
+class Device(NamedTuple):
+    """What one run computes on: the first accelerator, else the processor."""
+
+    kind: Literal["cuda", "cpu"]
+    name: str
+    memory_bytes: int
+    free_bytes: int
+
+
+def training_device() -> Device:
+    """Where a run started here computes, and the memory it would find there."""
+    asked = int(time.monotonic() // _ASKED_ANEW_S)
+    for row in _accelerators(asked):
+        name, _, sizes = row.partition(",")
+        try:
+            total, free = (int(size) * 2**20 for size in sizes.split(","))
+        except ValueError:  # "[N/A]"
+            continue
+        return Device("cuda", name, total, free)
+    machine = psutil.virtual_memory()
+    total = min([machine.total, *_limits()])
+    return Device("cpu", device(), total, min(machine.available, total))
+
+
+@lru_cache(maxsize=1)
+def _accelerators(asked: int) -> list[str]:
+    del asked  # the answer is kept until this is another number
+    return _ask_nvidia("name,memory.total,memory.free", os.environ)
+
+
+def _limits() -> list[int]:
+    """Of memory, set for the container that this process runs in."""
+    limits = []
+    for path in map(Path, _MEMORY_LIMITS):
+        try:
+            limits.append(int(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError):  # not there, or "max"
+            continue
+    return limits
 
 
 def host() -> str:

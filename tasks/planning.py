@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rankscope.models.config import BYTES_PER_PARAM, RunConfig
+from rankscope.models.config import RunConfig
 from rankscope.models.inventory import AdaptableModule, Inventory
 from rankscope.models.rank_bounds import check_budget, initial_states
 from rankscope.models.reading import ConfigError
@@ -18,9 +18,6 @@ from rankscope.models.schedulers.full import Full
 from rankscope.models.schedulers.lora_ga import LoraGa
 from rankscope.models.schedulers.offline.model import OfflineModel
 
-ADAM_MOMENTS = 2
-"""Tensors that AdamW keeps beside every trained one."""
-
 
 class PlannedModule(AdaptableModule):
     """A module with the rank it would start at."""
@@ -28,19 +25,8 @@ class PlannedModule(AdaptableModule):
     rank: int
 
 
-class MemoryEstimate(BaseModel):
-    """Bytes that training holds for sure, activations left out."""
-
-    model_config = ConfigDict(frozen=True)
-
-    base_weights_bytes: int
-    adapters_bytes: int
-    gradients_bytes: int
-    optimizer_bytes: int
-
-
 class Plan(BaseModel):
-    """The answer of ``rankscope plan``."""
+    """Modules, budget and first ranks: the answer of ``rankscope plan`` without the cost."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -54,7 +40,6 @@ class Plan(BaseModel):
     ranks_decided_at_steps: tuple[int, ...]
     ranks_are_final: bool = Field(description="Whether the ranks shown stay to the end.")
     note: str
-    memory: MemoryEstimate
 
 
 def plan_run(
@@ -76,9 +61,6 @@ def plan_run(
     except (ValueError, PlannerError) as error:  # these say rule, value and remedy themselves
         raise ConfigError(str(error)) from error
     params = _params(config, inventory, ranks)
-    trained = other_trainable_params + params
-    if isinstance(config.scheduler, Full):
-        trained += sum(module.d_in * module.d_out for module in inventory.modules)
     return Plan(
         scheduler=config.scheduler.kind,
         modules=tuple(
@@ -93,12 +75,6 @@ def plan_run(
         ranks_decided_at_steps=steps,
         ranks_are_final=not note,
         note=note,
-        memory=MemoryEstimate(
-            base_weights_bytes=BYTES_PER_PARAM * inventory.total_params,
-            adapters_bytes=BYTES_PER_PARAM * params,
-            gradients_bytes=BYTES_PER_PARAM * trained,
-            optimizer_bytes=ADAM_MOMENTS * BYTES_PER_PARAM * trained,
-        ),
     )
 
 

@@ -13,6 +13,7 @@ from rankscope.storage.inventories import get_linears, put_linears
 from rankscope.storage.runs import DEFAULT_QUEUE, NORMAL_PRIORITY, create_run
 from rankscope.storage.settings import Settings
 from rankscope.tasks.asking import wake
+from rankscope.tasks.costing import Cost, cost_of
 from rankscope.tasks.offline import resolve_offline, wanted_by
 from rankscope.tasks.planning import Plan, plan_run
 from rankscope.tasks.processes import JobFailed, answer_of
@@ -125,6 +126,23 @@ def plan(config: RunConfig, engine: Engine | None = None) -> Plan:
     return plan_run(config, inventory, offline, other_trainable_params=other)
 
 
+def cost(
+    config: RunConfig, planned: Plan, settings: Settings, engine: Engine | None = None
+) -> Cost:
+    """What a run would cost: memory, time, disk; nothing is downloaded or trained for it.
+
+    Args:
+        config: What to run.
+        planned: The answer of `plan` to it.
+        settings: Where its data lie.
+        engine: The database with past runs; None goes without.
+
+    Raises:
+        ConfigError: The model cannot be read.
+    """
+    return cost_of(config, planned, _linears_of(config, engine), settings, engine)
+
+
 def inventory_of(config: RunConfig, engine: Engine | None = None) -> Inventory:
     """The modules a run adapts.
 
@@ -148,7 +166,7 @@ def _linears_of(config: RunConfig, engine: Engine | None) -> Linears:
     remembered = known_linears(config.model)
     if remembered is None and engine is not None:
         remembered = get_linears(engine, config.model)
-    if remembered is not None:
+    if remembered is not None and remembered.sizes is not None:
         return remembered
     try:
         answer = answer_of("listing", config.model.model_dump_json(), config=config)

@@ -13,8 +13,8 @@ from rankscope.app.plots.rank_map import rank_map
 from rankscope.models.config import BYTES_PER_PARAM, RunConfig
 from rankscope.models.inventory import Inventory
 from rankscope.models.reading import ConfigError, parse_config
-from rankscope.storage.durations import recorded_pace
 from rankscope.storage.errors import StorageError
+from rankscope.storage.settings import Settings
 from rankscope.tasks import client
 from rankscope.tasks.client import Plan
 
@@ -50,20 +50,21 @@ def read_form(values: Values, engine: Engine | None = None) -> Filled:
     return Filled(None if problems else config, seeds, problems)
 
 
-def preview(engine: Engine, filled: Filled) -> dict[str, Any]:
+def preview(engine: Engine, filled: Filled, settings: Settings) -> dict[str, Any]:
     """What the page shows of a form: JSON, for ``ui/new.js``."""
     config = filled.config
     if config is None:
         return {"problems": filled.problems, "plan": None}
     inventory = client.inventory_of(config, engine)
+    planned = _planned(engine, config)
     return {
         "problems": {},
-        "plan": _plan(_planned(engine, config), config, inventory),
+        "plan": _plan(planned, config, inventory),
+        "cost": _cost(engine, config, planned, settings),
         "yaml": yaml_of(config),
         "command": command_of(config, len(filled.seeds)),
         "seeds": filled.seeds,
         "data": config.data.model_dump(mode="json"),
-        "time": _time(engine, config),
     }
 
 
@@ -118,17 +119,9 @@ def _plan(plan: Plan, config: RunConfig, inventory: Inventory) -> dict[str, Any]
     }
 
 
-def _time(engine: Engine, config: RunConfig) -> dict[str, Any] | None:
-    """How long one run may take, with the recorded runs that say so."""
+def _cost(engine: Engine, config: RunConfig, planned: Plan, settings: Settings) -> dict[str, Any]:
     try:
-        pace = recorded_pace(engine, config)
+        cost = client.cost(config, planned, settings, engine)
     except SQLAlchemyError:
-        return None  # the page says on top that the database does not answer
-    if pace is None:
-        return None
-    same = "model, data set, batch size" + (" and scheduler" if pace.is_same_scheduler else "")
-    runs = "1 recorded run" if pace.num_runs == 1 else f"{pace.num_runs} recorded runs"
-    return {
-        "estimate_s": pace.seconds_per_step * config.training.steps,
-        "basis": f"median of {runs} with the same {same}",
-    }
+        cost = client.cost(config, planned, settings)
+    return cost.model_dump(mode="json")

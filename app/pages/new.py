@@ -161,8 +161,8 @@ class _Handlers:
 
     def _look(self, values: Values) -> Answer:
         budget = {"unit": values["budget"], "others": budget_texts(values)}
-        engine = self._site.engine
-        return _mail(preview(engine, read_form(values, engine)) | {"budget": budget})
+        engine, settings = self._site.engine, self._site.settings
+        return _mail(preview(engine, read_form(values, engine), settings) | {"budget": budget})
 
     def _values(self, shown: Sequence[Value | None]) -> dict[str, Value]:
         pairs = zip(self._components, shown, strict=True)

@@ -7,6 +7,9 @@ from pydantic import BaseModel, ConfigDict
 
 from rankscope.models.data.parts import Splits, VqaPart
 
+_SMALL_PX = 24
+"""A multiple of the cells of a drawn scene."""
+
 
 class VqaDataset(BaseModel, ABC):
     """The configuration of a data set; equal configurations give equal data on every machine."""
@@ -33,3 +36,8 @@ class VqaDataset(BaseModel, ABC):
         train = self.load(image_size_px).train
         _, first_items = np.unique(train.image_ids_I, return_index=True)
         return train.subset(np.sort(first_items)[:num_items])
+
+    def texts(self, num_items: int) -> list[tuple[str, str]]:
+        """Questions and answers of the first train items; pictures are drawn small and left out."""
+        part = self.sample(_SMALL_PX, num_items)
+        return list(zip(part.questions, part.answers, strict=True))

@@ -12,6 +12,7 @@ from rankscope.models.lora.inventory import list_linears
 from rankscope.models.vlms.hub.configs import needs_own_code, read_config
 from rankscope.models.vlms.hub.families import family_of
 from rankscope.models.vlms.hub.settings import HubVlm
+from rankscope.models.vlms.hub.sizes import hub_sizes
 from rankscope.models.vlms.hub.sources import folder_of
 
 
@@ -34,9 +35,11 @@ def meta_model(settings: HubVlm, *, allow_remote_code: bool = False) -> PreTrain
 
 
 def hub_linears(settings: HubVlm, *, allow_remote_code: bool = False) -> Linears:
-    """Every linear module of a model that an adapter can sit on, and its parameters in all.
+    """Every linear module of a model that an adapter can sit on, its parameters and its sizes.
 
     Raises:
         ValueError: As `meta_model`.
     """
-    return list_linears(meta_model(settings, allow_remote_code=allow_remote_code))
+    model = meta_model(settings, allow_remote_code=allow_remote_code)
+    folder = folder_of(settings, with_weights=False, allow_remote_code=allow_remote_code)
+    return list_linears(model).model_copy(update={"sizes": hub_sizes(settings, folder, model)})

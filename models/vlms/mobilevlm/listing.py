@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from rankscope.models.cost.sizes import ModelSizes, PictureSizes
 from rankscope.models.inventory import AdaptableModule, Linears, Part
 from rankscope.models.vlms.mobilevlm.sizes import CLIP_L_14_336, SIZES, VISION_FEATURE_LAYER
 from rankscope.models.vlms.settings import MobileVlmSize
@@ -32,7 +33,22 @@ def mobilevlm_linears(size: MobileVlmSize) -> Linears:
         "projector": _PROJECTOR_PARAMS[size],
         "language": _LANGUAGE_PARAMS[size],
     }
-    return Linears(modules=modules, params_by_part=params_by_part)
+    return Linears(modules=modules, params_by_part=params_by_part, sizes=_sizes(language))
+
+
+def _sizes(language: dict[str, Any]) -> ModelSizes:
+    side_px = CLIP_L_14_336["image_size"]
+    per_side = side_px // CLIP_L_14_336["patch_size"]
+    return ModelSizes(
+        vocabulary=language["vocab_size"],
+        num_heads=language["num_attention_heads"],
+        context_tokens=language["max_position_embeddings"],
+        picture=PictureSizes(
+            patches=per_side**2 + 1,
+            tokens=(per_side // 2) ** 2,
+            of=f"a picture, padded to {side_px} x {side_px} px",
+        ),
+    )
 
 
 def _vision() -> Iterator[AdaptableModule]:
