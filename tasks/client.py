@@ -21,6 +21,7 @@ from rankscope.storage.runs import (
 )
 from rankscope.storage.settings import Settings
 from rankscope.tasks.asking import QueueAway, request_export, resume, stop, wake
+from rankscope.tasks.fetching import prepare_smol
 from rankscope.tasks.learning import Learnt, keep_learned, learn_from_runs
 from rankscope.tasks.planning import Plan
 from rankscope.tasks.processes import JobFailed, TrainingProcess, answer_of, environment
@@ -40,6 +41,7 @@ __all__ = [
     "keep_learned",
     "learn_from_runs",
     "plan",
+    "prepare_smol",
     "request_export",
     "resume",
     "stop",
