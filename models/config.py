@@ -22,7 +22,7 @@ from rankscope.models.schedulers.adalora import AdaLora
 from rankscope.models.schedulers.contract import RankPlanner
 from rankscope.models.schedulers.full import Full
 from rankscope.models.schedulers.uniform import Uniform
-from rankscope.models.vlms import AnyVlm, EmbeddedVlm
+from rankscope.models.vlms import AnyVlm, EmbeddedVlm, SmolVlm
 
 BYTES_PER_PARAM = 4
 """Adapters are kept and exported in float32 whatever the base model's precision."""
@@ -366,6 +366,11 @@ class RunConfig(_Section):
             raise ValueError(
                 "training.full_parts must name a part for optimizer.full_lr_ratio to have an "
                 f"effect, got none with {optimizer.full_lr_ratio:g}; name one or leave it out"
+            )
+        if isinstance(info.data.get("model"), SmolVlm) and "vision" in training.full_parts:
+            raise ValueError(
+                "training.full_parts must leave vision out with model smol, whose tower's features "
+                "are computed once per picture, got vision; take it out"
             )
         return training
 

@@ -22,6 +22,7 @@ from rankscope.storage.runs import (
 from rankscope.storage.settings import Settings
 from rankscope.tasks.asking import QueueAway, request_export, resume, stop, wake
 from rankscope.tasks.costing import Cost
+from rankscope.tasks.fetching import prepare_smol
 from rankscope.tasks.learning import Learnt, keep_learned, learn_from_runs
 from rankscope.tasks.machine import gpus
 from rankscope.tasks.planning import Plan
@@ -45,6 +46,7 @@ __all__ = [
     "keep_learned",
     "learn_from_runs",
     "plan",
+    "prepare_smol",
     "request_export",
     "resume",
     "stop",

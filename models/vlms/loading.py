@@ -11,12 +11,13 @@ from transformers import PreTrainedModel
 
 from rankscope.models.data.dialogue import Example
 from rankscope.models.roots import Roots
-from rankscope.models.vlms import AnyVlm, EmbeddedVlm, HubVlm, MobileVlm
+from rankscope.models.vlms import AnyVlm, EmbeddedVlm, HubVlm, MobileVlm, SmolVlm
 from rankscope.models.vlms.embedded.processing import load_embedded
 from rankscope.models.vlms.hub.loading import load_hub
 from rankscope.models.vlms.mobilevlm.checkpoints import load_checkpoint
 from rankscope.models.vlms.mobilevlm.processing import MobileVlmProcessor
 from rankscope.models.vlms.mobilevlm.sizes import SIZES
+from rankscope.models.vlms.smol.prepared import load_prepared, prepared_folder
 
 DRAWN_SIZE_PX = 336
 """Of pictures that built-in data sets draw for models that take pictures of any size: a multiple of
@@ -70,6 +71,8 @@ def load_vlm(settings: AnyVlm, device: torch.device, roots: Roots) -> LoadedVlm:
             loaded = LoadedVlm(model, processor, device, processor.image_size_px)
         case MobileVlm():
             loaded = _mobilevlm(settings, device, roots)
+        case SmolVlm():
+            loaded = _smol(settings, device, roots)
         case HubVlm():
             here = settings.model_copy(update={"source": roots.model_source(settings.source)})
             hub_model, hub_processor = load_hub(
@@ -109,3 +112,10 @@ def _mobilevlm(settings: MobileVlm, device: torch.device, roots: Roots) -> Loade
 
 def _folder_if_any(name: str, roots: Roots) -> Path | None:
     return roots.model_folder(name) if name else None
+
+
+def _smol(settings: SmolVlm, device: torch.device, roots: Roots) -> LoadedVlm:
+    model, processor = load_prepared(
+        prepared_folder(roots.cache), max_answer_tokens=settings.max_answer_tokens
+    )
+    return LoadedVlm(model, processor, device, int(model.config.image_size_px))

