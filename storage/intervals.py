@@ -21,6 +21,7 @@ class Interval(NamedTuple):
         "t over seeds",
         "t over seeds and items",
         "Wilson over items",
+        "normal over items",
         "paired normal over items",
         "none",
     ]
@@ -79,7 +80,17 @@ def wilson(fraction: float, num_items: int) -> Interval:
     return Interval(fraction, centre - half, centre + half, "Wilson over items")
 
 
-def paired_over_items(ours: npt.NDArray[np.bool_], theirs: npt.NDArray[np.bool_]) -> Interval:
+def over_scores(scores: Sequence[float]) -> Interval:
+    """Normal interval of a mean of scores from 0 to 1 that need not be whole; cut at 0 and 1."""
+    mean = float(np.mean(scores))
+    half = float(ndtri((1 + LEVEL) / 2)) * float(np.std(scores)) / math.sqrt(len(scores))
+    return Interval(mean, max(0.0, mean - half), min(1.0, mean + half), "normal over items")
+
+
+def paired_over_items(
+    ours: npt.NDArray[np.bool_] | npt.NDArray[np.float64],
+    theirs: npt.NDArray[np.bool_] | npt.NDArray[np.float64],
+) -> Interval:
     """Normal interval of the mean difference of correctness on the same items."""
     differences_N = ours.astype(np.float64) - theirs.astype(np.float64)
     mean, n = float(differences_N.mean()), len(differences_N)

@@ -74,8 +74,7 @@ def assemble(
         ValueError: The targets match nothing, pins or budget leave no room, or the planner's
             settings cannot work with model and data.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    vlm = load_vlm(config.model, device, roots)
+    vlm = load_vlm(config.model, _device(), roots)
     inventory = find_modules(vlm.model, config.lora.targets, config.lora.parts)
     budget = config.budget.params(inventory)
     data = load_data(config.data, vlm.picture_size_px, roots, on_rows)
@@ -99,6 +98,19 @@ def assemble(
     return Assembled(vlm, splits, inventory, tuning, steering, budget, other, data.record)
 
 
+def adapted(config: RunConfig, roots: Roots) -> tuple[LoadedVlm, Tuning]:
+    """A run's model with its adapters on and nothing to train: a checkpoint may be loaded into it.
+
+    Raises:
+        ValueError: The model cannot be read, the targets match nothing, or the budget has no room.
+    """
+    vlm = load_vlm(config.model, _device(), roots)
+    inventory = find_modules(vlm.model, config.lora.targets, config.lora.parts)
+    tuning = _tuning(config, vlm, inventory, config.budget.params(inventory))
+    _train_parts(tuning, config.training.full_parts)
+    return vlm, tuning
+
+
 def make_trainer(
     config: RunConfig, assembled: Assembled, folder: Path, callback: RunCallback
 ) -> RankTrainer:
@@ -119,6 +131,10 @@ def make_trainer(
     )
     callback.watch(trainer)
     return trainer
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _tuning(config: RunConfig, vlm: LoadedVlm, inventory: Inventory, budget: int) -> Tuning:
