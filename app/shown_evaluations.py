@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rankscope.app.api.rows import in_epoch_seconds
+from rankscope.app.moments import in_epoch_seconds
 from rankscope.storage.benchmark_figures import Difference
 from rankscope.storage.evaluations import EvaluationRecord
 

@@ -9,7 +9,7 @@ from rankscope.models.benchmarks.contract import BenchmarkScore
 from rankscope.storage.benchmark_answers import StoredAnswer, read_answers
 from rankscope.storage.errors import RunRefusedError
 from rankscope.storage.evaluations import EvaluationRecord
-from rankscope.storage.intervals import Interval, over_scores, paired_over_items, wilson
+from rankscope.storage.intervals import Interval, paired_over_items, wilson
 
 COUNTED_IN_GROUPS = "mmbench"
 """Whose questions are right only if all their rotations are; elsewhere every item counts."""
@@ -46,13 +46,11 @@ def stored_score(score: BenchmarkScore) -> dict[str, Any]:
 
 
 def intervals(score: BenchmarkScore) -> dict[str, tuple[float, float]]:
-    """95 % intervals, over items, of the metrics that are means of right and wrong.
+    """95 % intervals, over items, of the metrics that are means of scores from 0 to 1.
 
-    Sums of points and F1 have none.
+    Wilson's, which are a little wide where answers may be right by degrees, as in TextVQA. Sums of
+    points and F1 have none.
     """
-    if score.kind == "text_vqa":  # people agree with an answer by degrees
-        bounds = over_scores(score.item_scores)
-        return {"accuracy": (bounds.low, bounds.high)}
     return {
         name: _bounds(score.metrics[name], num_items)
         for name, num_items in _counts(score).items()
@@ -126,7 +124,7 @@ def _counts(score: BenchmarkScore) -> dict[str, int]:
                 "text_accuracy": of("text alone"),
                 "accuracy": score.num_items,
             }
-        case "pope":
+        case "pope" | "text_vqa":
             return {"accuracy": score.num_items}
         case "mmbench":
             return {"circular_accuracy": num_groups, "vanilla_accuracy": num_groups}
@@ -136,8 +134,6 @@ def _counts(score: BenchmarkScore) -> dict[str, int]:
 
 def _by_category(score: BenchmarkScore) -> dict[str, tuple[float, float]]:
     """Of each category's accuracy."""
-    if score.kind == "text_vqa":
-        return {}
     return {
         category: _bounds(found["accuracy"], int(found["items"]))
         for category, found in score.by_category.items()

@@ -21,7 +21,6 @@ class Interval(NamedTuple):
         "t over seeds",
         "t over seeds and items",
         "Wilson over items",
-        "normal over items",
         "paired normal over items",
         "none",
     ]
@@ -78,13 +77,6 @@ def wilson(fraction: float, num_items: int) -> Interval:
     spread = fraction * (1 - fraction) / num_items + z * z / (4 * num_items**2)
     half = z * math.sqrt(spread) / shrink
     return Interval(fraction, centre - half, centre + half, "Wilson over items")
-
-
-def over_scores(scores: Sequence[float]) -> Interval:
-    """Normal interval of a mean of scores from 0 to 1 that need not be whole; cut at 0 and 1."""
-    mean = float(np.mean(scores))
-    half = float(ndtri((1 + LEVEL) / 2)) * float(np.std(scores)) / math.sqrt(len(scores))
-    return Interval(mean, max(0.0, mean - half), min(1.0, mean + half), "normal over items")
 
 
 def paired_over_items(
