@@ -54,9 +54,9 @@ def checkpoints_gradients(model: AnyVlm) -> bool:
 def formats_of(base: BasePrecision, training: Literal["fp32", "bf16", "fp16"]) -> Formats:
     """Of a base model under a training precision; adapters themselves are float32.
 
-    Seen in torch 2.13 with peft 0.21 and checked by the tests: under autocast (``bf16``, ``fp16``) an
-    adapter's input is cast to float32 by peft and to half precision by autocast, once per adapter;
-    without it (``fp32``) an adapter on a half-precision base keeps a float32 copy.
+    Seen in torch 2.13 with peft 0.21 and checked by the tests: under autocast (``bf16``,
+    ``fp16``) an adapter's input is cast to float32 by peft and to half precision by autocast, once
+    per adapter; without it (``fp32``) an adapter on a half-precision base keeps a float32 copy.
     """
     weight = FLOAT32_BYTES if base == "fp32" else _HALF_BYTES
     linear = {"nf4": _NF4_BYTES, "int8": 1.0}.get(base, float(weight))
