@@ -22,7 +22,8 @@ from rankscope.models.schedulers.adalora import AdaLora
 from rankscope.models.schedulers.contract import RankPlanner
 from rankscope.models.schedulers.full import Full
 from rankscope.models.schedulers.uniform import Uniform
-from rankscope.models.vlms import AnyVlm, EmbeddedVlm
+from rankscope.models.vlms import AnyVlm, EmbeddedVlm, HubVlm
+from rankscope.models.vlms.hub.settings import QUANTISED
 
 BYTES_PER_PARAM = 4
 """Adapters are kept and exported in float32 whatever the base model's precision."""
@@ -361,6 +362,13 @@ class RunConfig(_Section):
             raise ValueError(
                 "training.full_parts must have no part in common with lora.parts, got "
                 f"{', '.join(_in_model_order(both))} in both; take it out of one"
+            )
+        model = info.data.get("model")
+        is_quantised = isinstance(model, HubVlm) and model.precision in QUANTISED
+        if is_quantised and (is_full or training.full_parts):
+            raise ValueError(
+                f"model.precision must be fp32, bf16 or fp16 for own weights to be trained, got "
+                f"{model.precision}; choose one, or train adapters alone"
             )
         if optimizer is not None and optimizer.full_lr_ratio != 1 and not training.full_parts:
             raise ValueError(

@@ -238,6 +238,28 @@ def test_every_scheduler_survives_json(scheduler: dict[str, Any]) -> None:
             "optimizer.b_lr_ratio must be 1 with scheduler full, which trains no LoRA B, got 4; "
             "leave it out or choose another scheduler",
         ),
+        *(
+            (
+                {**scheduler, "lora": {"parts": []}, "training": {"full_parts": full_parts}},
+                "lora.parts must name a part unless scheduler is full and training.full_parts "
+                "names what it trains, got none; name one",
+            )
+            for scheduler, full_parts in (
+                ({}, ["projector"]),
+                ({"scheduler": {"kind": "full"}}, []),
+            )
+        ),
+        *(
+            (
+                {"model": {"kind": "hub", "source": "a/b", "precision": "nf4"}, **trained},
+                "model.precision must be fp32, bf16 or fp16 for own weights to be trained, got "
+                "nf4; choose one, or train adapters alone",
+            )
+            for trained in (
+                {"scheduler": {"kind": "full"}},
+                {"training": {"full_parts": ["projector"]}},
+            )
+        ),
     ],
     ids=lambda value: None if isinstance(value, str) else json.dumps(value),
 )
