@@ -291,7 +291,8 @@ class RunConfig(_Section):
     scheduler: AnyScheduler = Field(Uniform(), description="What decides the ranks.")
     lora: LoraSettings = LoraSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
-    training: TrainingSettings = TrainingSettings()
+    # the default too is checked against what else is told
+    training: TrainingSettings = Field(TrainingSettings(), validate_default=True)
     evaluation: EvaluationSettings = EvaluationSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
 
@@ -320,6 +321,17 @@ class RunConfig(_Section):
                     f"lora.{name} must be {none} with scheduler {scheduler.kind}, which sets ranks "
                     f"by itself, got {value}; leave it out or choose another scheduler"
                 )
+        return lora
+
+    @field_validator("lora")
+    @classmethod
+    def _adapters_have_a_place(cls, lora: LoraSettings, info: ValidationInfo) -> LoraSettings:
+        scheduler = info.data.get("scheduler")
+        if not lora.parts and scheduler is not None and not isinstance(scheduler, Full):
+            raise ValueError(
+                f"lora.parts must name at least one part with scheduler {scheduler.kind}, whose "
+                "adapters need a place, got none; name one, or choose scheduler full"
+            )
         return lora
 
     @field_validator("lora")
@@ -353,10 +365,10 @@ class RunConfig(_Section):
     ) -> TrainingSettings:
         lora, optimizer = info.data.get("lora"), info.data.get("optimizer")
         is_full = isinstance(info.data.get("scheduler"), Full)
-        if lora is not None and not lora.parts and not (is_full and training.full_parts):
+        if lora is not None and not lora.parts and not training.full_parts:
             raise ValueError(
-                "lora.parts must name a part unless scheduler is full and training.full_parts "
-                "names what it trains, got none; name one"
+                "training.full_parts must name at least one part where lora.parts names none, got "
+                "none; name what is to be trained"
             )
         if lora is not None and (both := training.full_parts & lora.parts):
             raise ValueError(

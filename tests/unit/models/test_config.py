@@ -238,16 +238,15 @@ def test_every_scheduler_survives_json(scheduler: dict[str, Any]) -> None:
             "optimizer.b_lr_ratio must be 1 with scheduler full, which trains no LoRA B, got 4; "
             "leave it out or choose another scheduler",
         ),
-        *(
-            (
-                {**scheduler, "lora": {"parts": []}, "training": {"full_parts": full_parts}},
-                "lora.parts must name a part unless scheduler is full and training.full_parts "
-                "names what it trains, got none; name one",
-            )
-            for scheduler, full_parts in (
-                ({}, ["projector"]),
-                ({"scheduler": {"kind": "full"}}, []),
-            )
+        (
+            {"lora": {"parts": []}, "training": {"full_parts": ["projector"]}},
+            "lora.parts must name at least one part with scheduler uniform, whose adapters need a "
+            "place, got none; name one, or choose scheduler full",
+        ),
+        (
+            {"scheduler": {"kind": "full"}, "lora": {"parts": []}},
+            "training.full_parts must name at least one part where lora.parts names none, got "
+            "none; name what is to be trained",
         ),
         *(
             (
