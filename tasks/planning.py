@@ -54,6 +54,7 @@ class Plan(BaseModel):
     ranks_decided_at_steps: tuple[int, ...]
     ranks_are_final: bool = Field(description="Whether the ranks shown stay to the end.")
     note: str
+    model_note: str = Field("", description="What to know about the base model's weights.")
     memory: MemoryEstimate
 
 

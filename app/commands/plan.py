@@ -36,7 +36,9 @@ def plan(config: ConfigPath, overrides: Overrides = None, as_json: AsJson = Fals
     out.print(
         f"\nadapters {count(planned.params)} of {count(planned.budget_params)} parameters "
         f"(= rank {planned.equivalent_rank:g} everywhere); "
-        f"base model {count(planned.total_params)}\n"
+        f"base model {count(planned.total_params)}"
+        + (f", {planned.model_note}" if planned.model_note else "")
+        + "\n"
         f"memory {held / 1e6:,.1f} MB besides activations\n"
         f"decisions at steps {', '.join(map(str, planned.ranks_decided_at_steps)) or '–'}"
         + (f"; {planned.note}" if planned.note else "")
