@@ -67,3 +67,4 @@ def test_the_preset_is_planned_without_any_of_it(
     assert answer["budget_params"] == 8 * 30 * 10_176 == 2_442_240
     assert answer["total_params"] == 138_626_752
     assert answer["other_trainable_params"] == 0
+    assert answer["model_note"].startswith("de-quantised 4-bit weights")
