@@ -35,9 +35,7 @@ def test_an_adapter_of_another_base_is_refused(tmp_path: Path) -> None:
     found = read_adapter(save(tmp_path / "a"))
     with pytest.raises(ValueError, match=r"a sits on model\.layers\.0\.q_proj, which this one"):
         check_fits(found, {"other": (6, 8)}, "a")
-    with pytest.raises(
-        ValueError, match="as 6 x 8, this one as 6 x 16"
-    ):
+    with pytest.raises(ValueError, match="as 6 x 8, this one as 6 x 16"):
         check_fits(found, {Q: (6, 16)}, "a")
     with pytest.raises(ValueError, match="a is of kind embedded, got hub; give that model"):
         check_base(found, "hub", "a")
