@@ -47,6 +47,7 @@ def addresses(past: PastRuns) -> dict[str, str]:
         f"/run?run={past.static[0]}": "static & co",
         f"/compare?{runs}": "Compare",
         "/compare": "Compare",
+        "/benchmarks": "Benchmarks",
         "/workers": "Workers",
     }
 
