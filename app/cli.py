@@ -8,6 +8,7 @@ import typer
 from rankscope.app.commands import (
     compare,
     control,
+    data,
     demo,
     doctor,
     export,
@@ -51,6 +52,7 @@ def build() -> typer.Typer:
         control.stop,
         control.resume,
         plan.plan,
+        data.data,
         inspect.runs,
         inspect.show,
         inspect.logs,

@@ -213,6 +213,12 @@ class TrainingSettings(_Section):
         lt=1,
         description="Share of the steps with a rising learning rate; then cosine to zero.",
     )
+    order: Literal["shuffled", "by_length"] = Field(
+        "shuffled",
+        title="Order of items",
+        description="shuffled: at random; by_length: items of like length, with or without "
+        "pictures, share a batch, so that less is padding; the order of batches is at random.",
+    )
     precision: Literal["fp32", "bf16"] = Field(
         "fp32", description="Number format of forward and backward."
     )

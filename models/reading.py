@@ -76,7 +76,15 @@ def load_config(path: Path, overrides: list[str] | None = None) -> RunConfig:
         raise ConfigError(
             f"the config must be a readable file, got {path} ({error.strerror}); check the path"
         ) from error
-    raw = _mapping(text, str(path))
+    return override_config(_mapping(text, str(path)), overrides)
+
+
+def override_config(raw: dict[str, Any], overrides: list[str] | None = None) -> RunConfig:
+    """Apply ``a.b=value`` overrides to a mapping, and validate it.
+
+    Raises:
+        ConfigError: One line with rule, value and remedy.
+    """
     for override in overrides or []:
         _override(raw, override)
     return parse_config(raw)

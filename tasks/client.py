@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from rankscope.models.config import RunConfig
 from rankscope.models.events import OPEN_STATUSES
 from rankscope.models.reading import ConfigError
 from rankscope.storage.artifacts import RunFolder
@@ -20,26 +21,37 @@ from rankscope.storage.runs import (
     get_run,
 )
 from rankscope.storage.settings import Settings
+from rankscope.tasks.answers import Answered, Answers, Refused, Working
 from rankscope.tasks.asking import QueueAway, request_export, resume, stop, wake
+from rankscope.tasks.data_preview import DataPreview
 from rankscope.tasks.learning import Learnt, keep_learned, learn_from_runs
+from rankscope.tasks.model_lists import ModelLists
 from rankscope.tasks.planning import Plan
 from rankscope.tasks.processes import JobFailed, TrainingProcess, answer_of, environment
 from rankscope.tasks.submitting import MAX_SEEDS, add_run, inventory_of, plan, submit
 
 __all__ = [
     "MAX_SEEDS",
+    "Answered",
+    "Answers",
+    "DataPreview",
     "Foreground",
     "JobFailed",
     "Learnt",
+    "ModelLists",
     "Plan",
     "QueueAway",
+    "Refused",
+    "Working",
     "add_run",
     "check_training_packages",
+    "data_request",
     "export",
     "inventory_of",
     "keep_learned",
     "learn_from_runs",
     "plan",
+    "preview_data",
     "request_export",
     "resume",
     "stop",
@@ -122,3 +134,18 @@ def export(engine: Engine, run_id: str, to: Path) -> dict[str, Any]:
     config = get_run(engine, run_id).config
     answer: dict[str, Any] = json.loads(answer_of("exporting", run_id, str(to), config=config))
     return answer
+
+
+def preview_data(config: RunConfig) -> DataPreview:
+    """What the config's model would see of its data; a process of its own looks.
+
+    Raises:
+        JobFailed: The data cannot be read at all.
+    """
+    answer = answer_of("previewing", data_request(config), config=config)
+    return DataPreview.model_validate_json(answer)
+
+
+def data_request(config: RunConfig) -> str:
+    """What :mod:`rankscope.tasks.previewing` is asked."""
+    return config.model_dump_json(include={"model", "data"})

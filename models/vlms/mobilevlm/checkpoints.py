@@ -42,17 +42,29 @@ def load_checkpoint(
     Raises:
         ValueError: If the folder is neither, or incomplete.
     """
+    if read_json(folder, "config.json").get("model_type") == OFFICIAL_MODEL_TYPE:
+        return load_official(folder, vision_folder=vision_folder, dtype=dtype)
+    config = config_in(folder)
+    return _assembled(dict(tensors_in(folder)), config, folder, dtype)
+
+
+def config_in(folder: Path, vision_folder: Path | None = None) -> MobileVlmConfig:
+    """The configuration of a folder, official or saved by ``save_pretrained``; reads no weights.
+
+    Raises:
+        ValueError: If the folder is neither.
+    """
     raw = read_json(folder, "config.json")
     if raw.get("model_type") == OFFICIAL_MODEL_TYPE:
-        return load_official(folder, vision_folder=vision_folder, dtype=dtype)
+        return official_config(folder, vision_folder)
     if raw.get("model_type") != MobileVlmConfig.model_type:
         raise ValueError(
             f"{folder / 'config.json'} must be of model_type {OFFICIAL_MODEL_TYPE!r} or "
             f"{MobileVlmConfig.model_type!r}, got {raw.get('model_type')!r}; give the folder of a "
             "MobileVLM"
         )
-    config = MobileVlmConfig.from_dict(raw)
-    return _assembled(dict(tensors_in(folder)), config, folder, dtype)
+    config: MobileVlmConfig = MobileVlmConfig.from_dict(raw)
+    return config
 
 
 def load_official(
