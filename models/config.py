@@ -216,6 +216,12 @@ class TrainingSettings(_Section):
         lt=1,
         description="Share of the steps with a rising learning rate; then cosine to zero.",
     )
+    order: Literal["shuffled", "by_length"] = Field(
+        "shuffled",
+        title="Order of items",
+        description="shuffled: at random; by_length: items of like length, with or without "
+        "pictures, share a batch, so that less is padding; the order of batches is at random.",
+    )
     device: str = Field(
         "auto",
         pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$",
