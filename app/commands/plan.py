@@ -109,11 +109,7 @@ def _span(span: Range) -> str:
 
 
 def _duration(seconds: float) -> str:
-    for unit, scale in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * scale:
-            return (
-                f"{seconds / scale:.2g} {unit}"
-                if seconds < 100 * scale
-                else (f"{seconds / scale:,.0f} {unit}")
-            )
-    return f"{seconds:.2g} s"
+    scales = ((86_400, "d"), (3_600, "h"), (60, "min"))
+    scale, unit = next(((n, u) for n, u in scales if seconds >= 2 * n), (1, "s"))
+    shown = seconds / scale
+    return f"{shown:,.0f} {unit}" if shown >= 10 else f"{shown:.2g} {unit}"

@@ -7,7 +7,8 @@ are taken out of the train pictures.
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any, Literal
+from types import ModuleType
+from typing import Literal
 
 import numpy as np
 from pydantic import ConfigDict, Field
@@ -78,7 +79,7 @@ def _published_parts(image_size_px: int) -> tuple[VqaPart, VqaPart]:
     return train, test
 
 
-def _easy_vqa() -> Any:
+def _easy_vqa() -> ModuleType:
     try:
         return import_module("easy_vqa")
     except ImportError as error:
