@@ -22,7 +22,7 @@ from rankscope.models.schedulers.adalora import AdaLora
 from rankscope.models.schedulers.contract import RankPlanner
 from rankscope.models.schedulers.full import Full
 from rankscope.models.schedulers.uniform import Uniform
-from rankscope.models.vlms import AnyVlm, EmbeddedVlm
+from rankscope.models.vlms import AnyVlm, EmbeddedVlm, SmolVlm
 
 BYTES_PER_PARAM = 4
 """Adapters are kept and exported in float32 whatever the base model's precision."""
@@ -85,7 +85,9 @@ class LoraSettings(_Section):
         description="Regular expression for the last component of a linear module's path.",
     )
     parts: frozenset[Part] = Field(
-        frozenset({"language"}), min_length=1, description="Parts of the model that get adapters."
+        frozenset({"language"}),
+        description="Parts of the model that get adapters. None only with scheduler full, to train "
+        "nothing but the parts trained in full.",
     )
     scale: float = Field(
         2.0,
@@ -213,8 +215,15 @@ class TrainingSettings(_Section):
         lt=1,
         description="Share of the steps with a rising learning rate; then cosine to zero.",
     )
-    precision: Literal["fp32", "bf16"] = Field(
-        "fp32", description="Number format of forward and backward."
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$",
+        description="auto: a CUDA device if the machine has one, else the CPU; cpu; cuda or cuda:N "
+        "for one of several; mps on Apple's chips.",
+    )
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        "fp32",
+        description="Number format of forward and backward; fp16 scales the loss and needs CUDA.",
     )
     full_parts: frozenset[Part] = Field(
         frozenset(),
@@ -342,6 +351,12 @@ class RunConfig(_Section):
         cls, training: TrainingSettings, info: ValidationInfo
     ) -> TrainingSettings:
         lora, optimizer = info.data.get("lora"), info.data.get("optimizer")
+        is_full = isinstance(info.data.get("scheduler"), Full)
+        if lora is not None and not lora.parts and not (is_full and training.full_parts):
+            raise ValueError(
+                "lora.parts must name a part unless scheduler is full and training.full_parts "
+                "names what it trains, got none; name one"
+            )
         if lora is not None and (both := training.full_parts & lora.parts):
             raise ValueError(
                 "training.full_parts must have no part in common with lora.parts, got "
@@ -351,6 +366,11 @@ class RunConfig(_Section):
             raise ValueError(
                 "training.full_parts must name a part for optimizer.full_lr_ratio to have an "
                 f"effect, got none with {optimizer.full_lr_ratio:g}; name one or leave it out"
+            )
+        if isinstance(info.data.get("model"), SmolVlm) and "vision" in training.full_parts:
+            raise ValueError(
+                "training.full_parts must leave vision out with model smol, whose tower's features "
+                "are computed once per picture, got vision; take it out"
             )
         return training
 

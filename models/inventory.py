@@ -50,7 +50,7 @@ class Inventory(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    modules: tuple[AdaptableModule, ...] = Field(min_length=1)
+    modules: tuple[AdaptableModule, ...]
     total_params: int = Field(
         ge=1, description="Parameters of the whole base model, frozen ones included."
     )
@@ -87,7 +87,7 @@ class Linears(BaseModel):
         Args:
             targets: Regular expression that must match the whole last component of a module's path,
                 for instance ``q_proj|v_proj``.
-            parts: The parts of the model to look in.
+            parts: The parts of the model to look in; none selects no module.
 
         Raises:
             ValueError: If ``targets`` is no regular expression or matches nothing in ``parts``.
@@ -101,7 +101,7 @@ class Linears(BaseModel):
             ) from error
         candidates = [module for module in self.modules if module.part in parts]
         chosen = tuple(module for module in candidates if pattern.fullmatch(module.type))
-        if not chosen:
+        if parts and not chosen:
             types = list(dict.fromkeys(module.type for module in candidates))
             shown = ", ".join(types[:_MAX_NAMES_SHOWN]) or "none"
             more = len(types) - _MAX_NAMES_SHOWN

@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from rankscope.models.config import RunConfig
 from rankscope.models.data.files.hashing import Progress
 from rankscope.models.data.loading import load_data
 from rankscope.models.data.parts import DataPart, Splits
 from rankscope.models.data.record import DataRecord
+from rankscope.models.full_parts import keep_precise, train_parts
 from rankscope.models.full_tuning import FullTuning
-from rankscope.models.inventory import Inventory, Part, place_of
+from rankscope.models.inventory import Inventory
 from rankscope.models.lora.adalora import AdaLoraTuning
 from rankscope.models.lora.dora import DoraTuning
 from rankscope.models.lora.elastic import ElasticLora
@@ -33,6 +32,7 @@ from rankscope.models.tuning import Tuning
 from rankscope.models.vlms.loading import LoadedVlm, load_vlm
 from rankscope.tasks.batches import Collator
 from rankscope.tasks.callback import RunCallback
+from rankscope.tasks.devices import device_for
 from rankscope.tasks.loop import RankTrainer
 from rankscope.tasks.measuring import Measurer
 from rankscope.tasks.offline import OfflineFor
@@ -71,17 +71,17 @@ def assemble(
         on_rows: Is told how many rows of own data were read.
 
     Raises:
-        ValueError: The targets match nothing, pins or budget leave no room, or the planner's
-            settings cannot work with model and data.
+        ValueError: The device is not there, the targets match nothing, pins or budget leave no
+            room, or the planner's settings cannot work with model and data.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    vlm = load_vlm(config.model, device, roots)
+    vlm = load_vlm(config.model, device_for(config.training), roots)
     inventory = find_modules(vlm.model, config.lora.targets, config.lora.parts)
     budget = config.budget.params(inventory)
     data = load_data(config.data, vlm.picture_size_px, roots, on_rows)
     splits = data.splits
     tuning = _tuning(config, vlm, inventory, budget)
-    other = _train_parts(tuning, config.training.full_parts)
+    other = train_parts(vlm.model, config.training.full_parts)
+    keep_precise(vlm.model)
     steering = None
     if isinstance(tuning, ElasticTuning) and isinstance(config.scheduler, RankPlanner):
         _check_probe(config.scheduler, len(splits.probe))
@@ -177,13 +177,3 @@ def _check_probe(planner: RankPlanner, num_items: int) -> None:
             f"a scheduler may measure on at most the {num_items} probe items, {planner.kind} asks "
             f"for {planner.most_probe_items}; lower its number of probe items"
         )
-
-
-def _train_parts(tuning: Tuning, parts: frozenset[Part]) -> int:
-    """Switch the own weights of whole parts on; returns how many they are."""
-    switched = [
-        parameter.requires_grad_(True)
-        for name, parameter in tuning.model.named_parameters()
-        if place_of(name)[0] in parts
-    ]
-    return sum(parameter.numel() for parameter in switched)

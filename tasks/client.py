@@ -22,7 +22,9 @@ from rankscope.storage.runs import (
 from rankscope.storage.settings import Settings
 from rankscope.tasks.asking import QueueAway, request_export, resume, stop, wake
 from rankscope.tasks.costing import Cost
+from rankscope.tasks.fetching import prepare_smol
 from rankscope.tasks.learning import Learnt, keep_learned, learn_from_runs
+from rankscope.tasks.machine import gpus
 from rankscope.tasks.planning import Plan
 from rankscope.tasks.processes import JobFailed, TrainingProcess, answer_of, environment
 from rankscope.tasks.submitting import MAX_SEEDS, add_run, cost, inventory_of, plan, submit
@@ -39,10 +41,12 @@ __all__ = [
     "check_training_packages",
     "cost",
     "export",
+    "gpus",
     "inventory_of",
     "keep_learned",
     "learn_from_runs",
     "plan",
+    "prepare_smol",
     "request_export",
     "resume",
     "stop",

@@ -136,10 +136,9 @@ def _memory(subject: Subject) -> MemoryEstimate:
 def _disk(subject: Subject) -> DiskEstimate:
     planned = subject.planned
     has_adapters = any(module.rank for module in planned.modules)
-    own = full_params(subject.linears, subject.trained)
     return disk(
         adapter_params=max(planned.params, planned.budget_params) if has_adapters else 0,
-        full_bytes=subject.formats.weight_bytes * own,
+        full_params=full_params(subject.linears, subject.trained),
         num_steps=subject.config.training.steps,
         num_decisions=len(planned.ranks_decided_at_steps),
         num_modules=len(planned.modules),

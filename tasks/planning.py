@@ -69,7 +69,7 @@ def plan_run(
         ),
         params=params,
         budget_params=budget,
-        equivalent_rank=round(budget / inventory.params_per_rank, 4),
+        equivalent_rank=round(budget / (inventory.params_per_rank or 1), 4),
         other_trainable_params=other_trainable_params,
         total_params=inventory.total_params,
         ranks_decided_at_steps=steps,

@@ -11,6 +11,8 @@ from typing import Self
 import psutil
 
 from rankscope.models.config import RunConfig
+from rankscope.tasks import machine
+from rankscope.tasks.machine import num_cores
 
 _SAME_START_S = 2.0
 """Linux gives a start time to a second or so, and pids do not come round again that fast."""
@@ -130,7 +132,7 @@ def environment(config: RunConfig, *, num_processes: int = 1) -> dict[str, str]:
         num_processes: How many share this machine's cores; the config's own threads come first.
     """
     num_threads = config.model.threads or max(1, num_cores() // num_processes)
-    defaults = {
+    usual = {
         "OMP_NUM_THREADS": str(num_threads),
         "HF_HUB_OFFLINE": "0" if "hub" in (config.model.kind, config.data.kind) else "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -139,9 +141,16 @@ def environment(config: RunConfig, *, num_processes: int = 1) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     }
-    return defaults | dict(os.environ)
+    return usual | dict(os.environ) | _one_device(config.training.device)
 
 
-def num_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _one_device(name: str) -> dict[str, str]:
+    """Leave a process the one CUDA device that its run may use, or none if that is not there.
+
+    A run of one process that saw several would be spread over all of them.
+    """
+    seen = machine.gpus()
+    if name in ("cpu", "mps"):
+        return {machine.VISIBLE: ""}
+    number = int(name.partition(":")[2] or 0)
+    return {machine.VISIBLE: seen[number] if number < len(seen) else ""} if seen else {}

@@ -105,7 +105,8 @@ def _planned(engine: Engine | None, config: RunConfig) -> Plan:
 def _plan(plan: Plan, config: RunConfig, inventory: Inventory) -> dict[str, Any]:
     ranks = [module.rank for module in plan.modules]
     # The scale of the run's own map, so that both show the same colour for the same rank.
-    largest = max(min(config.lora.max_rank, m.d_in, m.d_out) for m in inventory.modules)
+    sides = (min(config.lora.max_rank, m.d_in, m.d_out) for m in inventory.modules)
+    largest = max(sides, default=0)
     title = "Rank of every adapter at the start"
     figure = rank_map(inventory.modules, ranks, max_rank=largest, title=title)
     return plan.model_dump(mode="json", exclude={"modules"}) | {

@@ -33,7 +33,7 @@ class DiskEstimate(BaseModel):
 def disk(
     *,
     adapter_params: int,
-    full_bytes: int,
+    full_params: int,
     num_steps: int,
     num_decisions: int,
     num_modules: int,
@@ -43,14 +43,14 @@ def disk(
 
     Args:
         adapter_params: At the most ranks, saved as float32 with two moments each.
-        full_bytes: Of base weights that are trained themselves, saved with two moments each.
+        full_params: Of the base model trained themselves, saved as adapters are.
         num_steps: Of the optimizer.
         num_decisions: Of the planner.
         num_modules: That are adapted.
         scored_items: Items of every score.
     """
     adapter = FLOAT32_BYTES * adapter_params
-    checkpoint = (1 + ADAM_MOMENTS) * (adapter + full_bytes) + _STATE_BYTES
+    checkpoint = (1 + ADAM_MOMENTS) * (adapter + FLOAT32_BYTES * full_params) + _STATE_BYTES
     rows = _STEP_BYTES * num_steps + _MODULE_BYTES * num_modules * num_decisions
     rows += sum(_SCORE_BYTES + items // 8 for items in scored_items)
     return DiskEstimate(

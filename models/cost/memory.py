@@ -56,8 +56,7 @@ def memory(
 ) -> MemoryEstimate:
     """The sums.
 
-    Weights trained in full have the base's format, and so have their gradients and moments;
-    adapters are float32.
+    Weights trained in full, adapters, their gradients and moments are float32.
 
     Args:
         linears: All modules of the model, and its parameters by part.
@@ -71,7 +70,9 @@ def memory(
     in_linears = num_weights(linears.modules)
     base = in_linears * formats.linear_bytes
     base += (linears.total_params - in_linears) * formats.weight_bytes
-    own = full_params(linears, trained) * formats.weight_bytes
+    num_own = full_params(linears, trained)
+    base += num_own * (FLOAT32_BYTES - formats.weight_bytes)
+    own = FLOAT32_BYTES * num_own
     adapters = FLOAT32_BYTES * adapter_params
     gradients = adapters + own
     moments = ADAM_MOMENTS * gradients

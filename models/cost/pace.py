@@ -57,8 +57,8 @@ def assumed_speed(kind: Literal["cpu", "cuda"], num_threads: int) -> Speed:
     return Speed(
         flops_per_s=_ASSUMED_CORE * num_threads,
         call_s=_ASSUMED_CALL_S,
-        basis=f"{_ASSUMED_CORE / 1e9:g} GFLOP/s a core assumed ({num_threads} used) until a run here "
-        "has measured it",
+        basis=f"{_ASSUMED_CORE / 1e9:g} GFLOP/s for each of {num_threads} cores assumed until a "
+        "run here has measured it",
     )
 
 

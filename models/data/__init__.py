@@ -5,9 +5,10 @@ from typing import Annotated
 from pydantic import Field
 
 from rankscope.models.data.easy_vqa import EasyVqa
+from rankscope.models.data.emoji import Emoji
 from rankscope.models.data.files.settings import FileData, HubData
 from rankscope.models.data.scenes import Scenes
 
-__all__ = ["AnyDataset", "EasyVqa", "FileData", "HubData", "Scenes"]
+__all__ = ["AnyDataset", "EasyVqa", "Emoji", "FileData", "HubData", "Scenes"]
 
-AnyDataset = Annotated[Scenes | EasyVqa | FileData | HubData, Field(discriminator="kind")]
+AnyDataset = Annotated[Scenes | EasyVqa | Emoji | FileData | HubData, Field(discriminator="kind")]

@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import Field
 
 from rankscope.models.vlms.hub.settings import HubVlm
-from rankscope.models.vlms.settings import EmbeddedVlm, MobileVlm
+from rankscope.models.vlms.settings import EmbeddedVlm, MobileVlm, SmolVlm
 
-__all__ = ["AnyVlm", "EmbeddedVlm", "HubVlm", "MobileVlm"]
+__all__ = ["AnyVlm", "EmbeddedVlm", "HubVlm", "MobileVlm", "SmolVlm"]
 
-AnyVlm = Annotated[EmbeddedVlm | MobileVlm | HubVlm, Field(discriminator="kind")]
+AnyVlm = Annotated[EmbeddedVlm | MobileVlm | SmolVlm | HubVlm, Field(discriminator="kind")]

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from rankscope.models.cost.sizes import ModelSizes, PictureSizes
 from rankscope.models.inventory import Linears
-from rankscope.models.vlms import AnyVlm, EmbeddedVlm, HubVlm, MobileVlm
+from rankscope.models.vlms import AnyVlm, EmbeddedVlm, HubVlm, MobileVlm, SmolVlm
 from rankscope.models.vlms.mobilevlm.listing import mobilevlm_linears
+from rankscope.models.vlms.smol.sizes import smol_linears
 
 
 def known_linears(settings: AnyVlm) -> Linears | None:
@@ -17,6 +18,8 @@ def known_linears(settings: AnyVlm) -> Linears | None:
             return embedded_linears()
         case MobileVlm():
             return mobilevlm_linears(settings.size)
+        case SmolVlm():
+            return smol_linears()
         case HubVlm():
             return None
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -10,11 +11,13 @@ from transformers import PreTrainedModel
 
 from rankscope.models.data.dialogue import Example
 from rankscope.models.roots import Roots
-from rankscope.models.vlms import AnyVlm, EmbeddedVlm, HubVlm, MobileVlm
+from rankscope.models.vlms import AnyVlm, EmbeddedVlm, HubVlm, MobileVlm, SmolVlm
 from rankscope.models.vlms.embedded.processing import load_embedded
 from rankscope.models.vlms.hub.loading import load_hub
 from rankscope.models.vlms.mobilevlm.checkpoints import load_checkpoint
 from rankscope.models.vlms.mobilevlm.processing import MobileVlmProcessor
+from rankscope.models.vlms.mobilevlm.sizes import SIZES
+from rankscope.models.vlms.smol.prepared import load_prepared, prepared_folder
 
 DRAWN_SIZE_PX = 336
 """Of pictures that built-in data sets draw for models that take pictures of any size: a multiple of
@@ -68,6 +71,8 @@ def load_vlm(settings: AnyVlm, device: torch.device, roots: Roots) -> LoadedVlm:
             loaded = LoadedVlm(model, processor, device, processor.image_size_px)
         case MobileVlm():
             loaded = _mobilevlm(settings, device, roots)
+        case SmolVlm():
+            loaded = _smol(settings, device, roots)
         case HubVlm():
             here = settings.model_copy(update={"source": roots.model_source(settings.source)})
             hub_model, hub_processor = load_hub(
@@ -87,9 +92,13 @@ def _mobilevlm(settings: MobileVlm, device: torch.device, roots: Roots) -> Loade
             f"below {roots.models} and give its name"
         )
     folder = roots.model_folder(settings.folder)
-    vision_folder = roots.model_folder(settings.vision_folder) if settings.vision_folder else None
-    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[settings.precision]
-    model = load_checkpoint(folder, vision_folder=vision_folder, dtype=dtype)
+    model = load_checkpoint(
+        folder,
+        vision_folder=_folder_if_any(settings.vision_folder, roots),
+        projector_folder=_folder_if_any(settings.projector_folder, roots),
+        new_projector=SIZES[settings.size][0],
+        dtype={"fp32": torch.float32, "bf16": torch.bfloat16}[settings.precision],
+    )
     if settings.gradient_checkpointing:
         model.activation_checkpointing_enable()
     processor = MobileVlmProcessor.from_pretrained(
@@ -99,3 +108,14 @@ def _mobilevlm(settings: MobileVlm, device: torch.device, roots: Roots) -> Loade
         max_answer_tokens=settings.max_answer_tokens,
     )
     return LoadedVlm(model, processor, device, DRAWN_SIZE_PX)
+
+
+def _folder_if_any(name: str, roots: Roots) -> Path | None:
+    return roots.model_folder(name) if name else None
+
+
+def _smol(settings: SmolVlm, device: torch.device, roots: Roots) -> LoadedVlm:
+    model, processor = load_prepared(
+        prepared_folder(roots.cache), max_answer_tokens=settings.max_answer_tokens
+    )
+    return LoadedVlm(model, processor, device, int(model.config.image_size_px))

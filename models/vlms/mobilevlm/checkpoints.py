@@ -12,11 +12,11 @@ from rankscope.models.vlms.mobilevlm.configuration import MobileVlmConfig
 from rankscope.models.vlms.mobilevlm.folder import read_json, tensors_in
 from rankscope.models.vlms.mobilevlm.modeling import MobileVlmForConditionalGeneration
 from rankscope.models.vlms.mobilevlm.official_keys import from_clip, from_official
+from rankscope.models.vlms.mobilevlm.projector_files import begin_projector, read_projector
 from rankscope.models.vlms.mobilevlm.sizes import CLIP_L_14_336, ProjectorKind
 
 CLIP_HUB_ID = "openai/clip-vit-large-patch14-336"
 """The tower of all published models."""
-OFFICIAL_MODEL_TYPE = "mobilevlm"
 
 _MAX_NAMES_SHOWN = 6
 _TEXT_KEYS = (
@@ -30,62 +30,58 @@ _REQUIRED_KEYS = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_
 
 
 def load_checkpoint(
-    folder: Path, *, vision_folder: Path | None = None, dtype: torch.dtype = torch.float32
+    folder: Path,
+    *,
+    vision_folder: Path | None = None,
+    projector_folder: Path | None = None,
+    new_projector: ProjectorKind = "ldpnetv2",
+    dtype: torch.dtype = torch.float32,
 ) -> MobileVlmForConditionalGeneration:
-    """The model of a folder, official or saved by ``save_pretrained``, in evaluation mode.
+    """The model of a folder, in evaluation mode.
+
+    The folder is an official one, one that ``save_pretrained`` wrote, or MobileLLaMA's, which a
+    projector and CLIP's tower are added to.
 
     Args:
         folder: Holds ``config.json`` and the weights.
-        vision_folder: As in ``load_official``.
-        dtype: Of the parameters.
-
-    Raises:
-        ValueError: If the folder is neither, or incomplete.
-    """
-    raw = read_json(folder, "config.json")
-    if raw.get("model_type") == OFFICIAL_MODEL_TYPE:
-        return load_official(folder, vision_folder=vision_folder, dtype=dtype)
-    if raw.get("model_type") != MobileVlmConfig.model_type:
-        raise ValueError(
-            f"{folder / 'config.json'} must be of model_type {OFFICIAL_MODEL_TYPE!r} or "
-            f"{MobileVlmConfig.model_type!r}, got {raw.get('model_type')!r}; give the folder of a "
-            "MobileVLM"
-        )
-    config = MobileVlmConfig.from_dict(raw)
-    return _assembled(dict(tensors_in(folder)), config, folder, dtype)
-
-
-def load_official(
-    folder: Path, *, vision_folder: Path | None = None, dtype: torch.dtype = torch.float32
-) -> MobileVlmForConditionalGeneration:
-    """The model of an official checkpoint, in evaluation mode.
-
-    Args:
-        folder: Holds the official ``config.json`` and the weights, safetensors or torch's, in one
-            file or in parts.
         vision_folder: CLIP's, as downloaded. Its ``config.json`` tells the tower's sizes, without
             it they are those of ViT-L/14 at 336 px; its weights are read if ``folder`` has none of
             the tower.
+        projector_folder: Holds the projector to begin with instead of the checkpoint's own.
+        new_projector: Which one MobileLLaMA gets.
         dtype: Of the parameters.
 
     Raises:
-        ValueError: If the configuration is none of MobileVLM's, or parameters are missing, unknown
-            or of another shape.
+        ValueError: If the folder is none of these, or parameters are missing, unknown or of
+            another shape.
     """
-    config = official_config(folder, vision_folder)
-    tensors = _read(folder, from_official, config)
-    if not any(name.startswith("vision_tower.") for name in tensors):
-        if vision_folder is None:
+    raw = read_json(folder, "config.json")
+    match raw.get("model_type"):
+        case "rankscope_mobilevlm":
+            config = MobileVlmConfig.from_dict(raw)
+            tensors = dict(tensors_in(folder))
+        case "mobilevlm":
+            config = official_config(folder, vision_folder)
+            tensors = _official_tensors(folder, vision_folder, config)
+        case "llama":
+            config = official_config(folder, vision_folder, new_projector)
+            tensors = begin_projector(config) | _official_tensors(folder, vision_folder, config)
+        case other:
             raise ValueError(
-                f"{folder} holds no vision tower, got no vision_folder either; download "
-                f"{CLIP_HUB_ID} and give its folder"
+                f"{folder / 'config.json'} must be of model_type 'mobilevlm', 'llama' or "
+                f"'rankscope_mobilevlm', got {other!r}; give the folder of a MobileVLM or of "
+                "MobileLLaMA"
             )
-        tensors |= _read(vision_folder, from_clip, config)
-    return _assembled(tensors, config, folder, dtype)
+    if projector_folder is not None:
+        kept = {name: t for name, t in tensors.items() if not name.startswith("projector.")}
+        tensors = kept | read_projector(projector_folder, config)
+    return _assembled(tensors, config, projector_folder or folder, dtype)
 
 
-def official_config(folder: Path, vision_folder: Path | None = None) -> MobileVlmConfig:
-    """Our configuration of an official checkpoint.
+def official_config(
+    folder: Path, vision_folder: Path | None = None, new_projector: ProjectorKind | None = None
+) -> MobileVlmConfig:
+    """Our configuration of an official checkpoint, or of MobileLLaMA with a new projector.
 
     Raises:
         ValueError: If ``config.json`` is missing or none of MobileVLM's.
@@ -113,7 +109,7 @@ def official_config(folder: Path, vision_folder: Path | None = None) -> MobileVl
     config = MobileVlmConfig(
         vision_config=vision_config,
         text_config=LlamaConfig(**{key: raw[key] for key in _TEXT_KEYS if key in raw}),
-        projector=_projector(raw.get("mm_projector_type")),
+        projector=new_projector or _projector(raw.get("mm_projector_type")),
         vision_feature_layer=raw.get("mm_vision_select_layer", -2),
     )
     config.visual_tokens_per_side = (config.patches_per_side + 1) // 2
@@ -163,6 +159,20 @@ def _assembled(
     # Adapters note down which model they belong to.
     model.config.name_or_path = str(source)
     return model
+
+
+def _official_tensors(
+    folder: Path, vision_folder: Path | None, config: MobileVlmConfig
+) -> dict[str, Tensor]:
+    tensors = _read(folder, from_official, config)
+    if not any(name.startswith("vision_tower.") for name in tensors):
+        if vision_folder is None:
+            raise ValueError(
+                f"{folder} holds no vision tower, got no vision_folder either; download "
+                f"{CLIP_HUB_ID} and give its folder"
+            )
+        tensors |= _read(vision_folder, from_clip, config)
+    return tensors
 
 
 def _read(

@@ -59,10 +59,10 @@ def tensors_in(folder: Path) -> Iterator[tuple[str, Tensor]]:
     for name in WEIGHTS:
         if (folder / f"{name}.index.json").exists():
             for shard in _shards(folder, f"{name}.index.json"):
-                yield from _tensors_of(file_in(folder, shard))
+                yield from tensors_of(file_in(folder, shard))
             return
         if (folder / name).exists():
-            yield from _tensors_of(file_in(folder, name))
+            yield from tensors_of(file_in(folder, name))
             return
     raise ValueError(
         f"{folder} must hold {' or '.join(WEIGHTS)} or an index of their parts, got none; "
@@ -70,17 +70,12 @@ def tensors_in(folder: Path) -> Iterator[tuple[str, Tensor]]:
     )
 
 
-def _shards(folder: Path, index_name: str) -> list[str]:
-    weight_map = read_json(folder, index_name).get("weight_map")
-    if not isinstance(weight_map, dict) or not all(isinstance(v, str) for v in weight_map.values()):
-        raise ValueError(
-            f"{folder / index_name} must tell the file of every tensor under 'weight_map', got "
-            f"{type(weight_map).__name__}; download it again"
-        )
-    return sorted(set(weight_map.values()))
+def tensors_of(path: Path) -> Iterator[tuple[str, Tensor]]:
+    """Names and tensors of one file, safetensors or torch's.
 
-
-def _tensors_of(path: Path) -> Iterator[tuple[str, Tensor]]:
+    Raises:
+        ValueError: If it is broken, or holds anything but tensors.
+    """
     try:
         if path.suffix == ".safetensors":
             content = load_file(path)
@@ -106,3 +101,13 @@ def _tensors_of(path: Path) -> Iterator[tuple[str, Tensor]]:
                 f"{name!r}; give the weights' own file"
             )
         yield str(name), tensor
+
+
+def _shards(folder: Path, index_name: str) -> list[str]:
+    weight_map = read_json(folder, index_name).get("weight_map")
+    if not isinstance(weight_map, dict) or not all(isinstance(v, str) for v in weight_map.values()):
+        raise ValueError(
+            f"{folder / index_name} must tell the file of every tensor under 'weight_map', got "
+            f"{type(weight_map).__name__}; download it again"
+        )
+    return sorted(set(weight_map.values()))

@@ -161,14 +161,14 @@ def test_doctor_finds_this_machine_ready(finished: Finished) -> None:
         ["scheduler={kind: eva}", "lora.scaling=rslora"],
         ["scheduler={kind: lora_ga}"],
         ["training.precision=bf16"],
+        ["scheduler={kind: uniform}", "training.full_parts=[projector]"],
         [
             "scheduler={kind: uniform}",
-            "training.full_parts=[projector]",
             "lora.parts=[projector, language]",
             "lora.targets=linear_1|linear_2|down_proj",
         ],
     ],
-    ids=["adalora", "dora", "eva", "lora_ga", "bf16", "projector trained and adapted"],
+    ids=["adalora", "dora", "eva", "lora_ga", "bf16", "projector trained", "projector adapted"],
 )
 def test_what_else_can_be_trained_exports_to_the_same_logits(
     rankscope: CommandLine, demo: str, tmp_path: Path, overrides: list[str]
@@ -180,6 +180,7 @@ def test_what_else_can_be_trained_exports_to_the_same_logits(
     is_rounded_anew = any(kind in overrides[0] for kind in ("adalora", "lora_ga"))
     assert answer["max_logit_difference"] <= (1e-4 if is_rounded_anew else 1e-5)
     assert answer["params"] > 0
+    assert answer["base_params"] == done["other_trainable_params"]
     measures = done["scheduler"] in ("eva", "lora_ga", "hydra")
     assert (done["measurement_items"] > 0) == measures
     assert (done["measurement_s"] > 0) == measures
@@ -189,10 +190,14 @@ def test_what_else_can_be_trained_exports_to_the_same_logits(
     assert done["other_trainable_params"] == (projector if is_trained else 0)
 
 
-def test_full_fine_tuning_has_no_adapter_to_export(
+def test_what_full_fine_tuning_trained_is_exported_under_its_own_names(
     rankscope: CommandLine, demo: str, tmp_path: Path
 ) -> None:
     done = rankscope.answer("run", demo, *TINY_RUN, "--set", "scheduler={kind: full}")
     assert done["max_live_params"] == 983_040
-    refused = rankscope("export", done["run"], "--to", str(tmp_path / "adapter"), code=1)
-    assert "only adapters can be exported" in refused.stderr
+    answer = rankscope.answer("export", done["run"], "--to", str(tmp_path / "trained"))
+    assert (answer["params"], answer["base_params"]) == (0, 983_040)
+    assert answer["max_logit_difference"] <= 1e-5
+    assert [file.name for file in (tmp_path / "trained").iterdir()] == [
+        "trained_weights.safetensors"
+    ]

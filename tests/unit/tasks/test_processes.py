@@ -17,6 +17,8 @@ def sleeper() -> Iterator[psutil.Popen]:
     """A process whose command line names a run, as a trainer's does."""
     command = [sys.executable, "-c", "import time; time.sleep(60)", RUN_ID]
     process = psutil.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    while not process.cmdline():  # empty for an instant within exec
+        pass
     yield process
     if process.poll() is None:
         process.kill()

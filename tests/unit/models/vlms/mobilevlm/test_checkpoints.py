@@ -11,7 +11,6 @@ from transformers import CLIPVisionModel
 
 from rankscope.models.vlms.mobilevlm.checkpoints import (
     load_checkpoint,
-    load_official,
     official_config,
 )
 from rankscope.models.vlms.mobilevlm.configuration import named_config
@@ -48,7 +47,7 @@ def test_an_official_checkpoint_gives_the_same_logits_here_and_once_saved(
 ) -> None:
     model = tiny_model(projector)
     write_official(checkpoint, model, official_tensors(model))
-    loaded = load_official(checkpoint, vision_folder=clip)
+    loaded = load_checkpoint(checkpoint, vision_folder=clip)
     assert not loaded.training
     assert_same(loaded, model)
     loaded.save_pretrained(tmp_path / "saved")
@@ -99,7 +98,7 @@ def test_a_tower_that_is_not_in_the_checkpoint_comes_from_clip(
     tensors = official_tensors(model)
     without = {name: tensor for name, tensor in tensors.items() if not name.startswith(TOWER)}
     write_official(checkpoint, model, without)
-    loaded = load_official(checkpoint, vision_folder=tmp_path / "clip")
+    loaded = load_checkpoint(checkpoint, vision_folder=tmp_path / "clip")
     assert_same(loaded, model)
 
 
@@ -107,7 +106,7 @@ def test_weights_are_cast_to_the_asked_precision(checkpoint: Path, clip: Path) -
     model = tiny_model()
     tensors = {name: tensor.half() for name, tensor in official_tensors(model).items()}
     write_official(checkpoint, model, tensors)
-    loaded = load_official(checkpoint, vision_folder=clip, dtype=torch.bfloat16)
+    loaded = load_checkpoint(checkpoint, vision_folder=clip, dtype=torch.bfloat16)
     assert {parameter.dtype for parameter in loaded.parameters()} == {torch.bfloat16}
     head = loaded.language_model.lm_head.weight
     assert torch.equal(head, tensors["lm_head.weight"].to(torch.bfloat16))
@@ -143,7 +142,7 @@ def test_what_does_not_fit_is_named(
         tensors[name] = tensor
     write_official(checkpoint, model, tensors)
     with pytest.raises(ValueError, match=message):
-        load_official(checkpoint, vision_folder=clip)
+        load_checkpoint(checkpoint, vision_folder=clip)
 
 
 def test_the_projector_of_the_other_version_does_not_fit(checkpoint: Path, clip: Path) -> None:
@@ -151,7 +150,7 @@ def test_the_projector_of_the_other_version_does_not_fit(checkpoint: Path, clip:
     write_official(checkpoint, model, official_tensors(model))
     write_config(checkpoint, model, mm_projector_type="ldpnetv2")
     with pytest.raises(ValueError, match=r"\(ldpnetv2\), got 2 missing: projector.peg.bias, .*and"):
-        load_official(checkpoint, vision_folder=clip)
+        load_checkpoint(checkpoint, vision_folder=clip)
 
 
 def test_a_checkpoint_without_a_tower_asks_for_clip(checkpoint: Path) -> None:
@@ -163,7 +162,7 @@ def test_a_checkpoint_without_a_tower_asks_for_clip(checkpoint: Path) -> None:
     with pytest.raises(
         ValueError, match=r"no vision tower, .*download openai/clip-vit-large-patch"
     ):
-        load_official(checkpoint)
+        load_checkpoint(checkpoint)
 
 
 @pytest.mark.parametrize(
