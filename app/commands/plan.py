@@ -92,6 +92,7 @@ def _print_cost(cost: client.Cost) -> None:
         f"disk {_size(disk.total_bytes)}: checkpoints of {_size(disk.checkpoint_bytes)} "
         f"({disk.num_checkpoints} kept, one more being written), exported adapter "
         f"{_size(disk.adapter_bytes)}, database about {_size(disk.database_bytes)}"
+        + (f", features of pictures {_size(disk.features_bytes)}" if disk.features_bytes else "")
     )
     for warning in cost.warnings:
         out.print(f"warning: {warning}")

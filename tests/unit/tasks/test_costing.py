@@ -12,6 +12,7 @@ from rankscope.models.inventory import AdaptableModule, Linears, Part
 from rankscope.models.reading import parse_config
 from rankscope.models.schedulers import PLANNERS
 from rankscope.models.vlms.linears import embedded_linears
+from rankscope.models.vlms.smol.sizes import smol_linears
 from rankscope.storage.settings import Settings
 from rankscope.storage.speeds import MeasuredSpeed, remember_speed
 from rankscope.tasks import machine
@@ -45,12 +46,12 @@ def linears(sizes: ModelSizes | None = SIZES) -> Linears:
     )
 
 
-def cost(home: Path, model: Linears | None = None, **changes: Any) -> Cost:
-    model = model or linears()
+def cost(home: Path, of: Linears | None = None, **changes: Any) -> Cost:
+    listed = of or linears()
     raw = {"data": {"kind": "scenes"}, "training": {"steps": 100}, **changes}
     config = parse_config(raw)
-    planned = plan_run(config, model.select(config.lora.targets, config.lora.parts))
-    return cost_of(config, planned, model, Settings(rankscope_home=home), None)
+    planned = plan_run(config, listed.select(config.lora.targets, config.lora.parts))
+    return cost_of(config, planned, listed, Settings(rankscope_home=home), None)
 
 
 def test_fixed_memory_by_hand(tmp_path: Path) -> None:
@@ -187,6 +188,23 @@ def test_what_does_not_fit_is_said_with_a_remedy(tmp_path: Path) -> None:
     assert "memory exceeds what" in told.warnings[0]
     assert "; lower " in told.warnings[0]
     assert cost(tmp_path).fit == "fits"
+
+
+def test_a_device_that_is_not_there_is_told(tmp_path: Path) -> None:
+    told = cost(tmp_path, training={"device": "cuda:7"})
+    assert told.machine.kind == "cpu"
+    assert "training.device must be there, got cuda:7" in told.warnings[0]
+
+
+def test_features_of_pictures_are_kept_on_disk_where_the_tower_is_frozen(tmp_path: Path) -> None:
+    """Smol: 5 tokens of 1,280 float32 for each of 100 + 60 + 50 + 200 pictures."""
+    data = {
+        "kind": "emoji",
+        **{"train_items": 100, "probe_items": 60, "validation_items": 50, "test_items": 200},
+    }
+    told = cost(tmp_path, smol_linears(), model={"kind": "smol"}, data=data)
+    assert told.disk.features_bytes == 410 * 5 * 1280 * 4
+    assert cost(tmp_path).disk.features_bytes == 0
 
 
 def test_ranks_in_eights_are_advised_on_a_gpu_in_bf16_alone(

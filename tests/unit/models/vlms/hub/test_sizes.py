@@ -23,7 +23,9 @@ def test_a_picture_has_the_tokens_that_training_gives_it(
     assert sizes.picture is not None
     config = read_config(folder, allow_remote_code=False)
     visual = set(build_processor(folder, config, family_of(config)).image_token_ids)
-    batch = loaded.processor.training_batch([asked("<image>\nwhat is it", "red", picture(640, 480))])
+    batch = loaded.processor.training_batch(
+        [asked("<image>\nwhat is it", "red", picture(640, 480))]
+    )
     ids = batch["input_ids"][0].tolist()
     assert sizes.picture.tokens == sum(token in visual for token in ids)
     assert sizes.picture.patches >= sizes.picture.tokens
