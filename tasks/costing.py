@@ -83,7 +83,7 @@ def cost_of(
     subject = Subject.of(config, planned, linears, settings.roots)
     device = machine.training_device(config.training.device)
     shown = MachineShown(**device._asdict(), disk_free_bytes=_disk_free(settings.rankscope_home))
-    estimate, left = _memory(subject), _disk(subject)
+    estimate, left = _memory(subject, on_cpu=device.kind == "cpu"), _disk(subject)
     fit = _fit(estimate.total_bytes, shown.memory_bytes)
     own = full_params(linears, subject.trained)
     return Cost(
@@ -100,7 +100,7 @@ def cost_of(
     )
 
 
-def _memory(subject: Subject) -> MemoryEstimate:
+def _memory(subject: Subject, *, on_cpu: bool) -> MemoryEstimate:
     config, sizes, lengths = subject.config, subject.linears.sizes, subject.lengths
     kept, scoring = None, 0
     if sizes is not None and lengths is not None:
@@ -130,6 +130,7 @@ def _memory(subject: Subject) -> MemoryEstimate:
         kept=kept,
         scoring_bytes=scoring,
         checkpointing=subject.checkpointing,
+        on_cpu=on_cpu,
     )
 
 

@@ -43,7 +43,8 @@ def training_device(name: str = "auto") -> Device:
     Args:
         name: As ``training.device`` has it; the processor stands for a device that is not there.
     """
-    found = [] if name in ("cpu", "mps") else _accelerators(int(time.monotonic() // _ASKED_ANEW_S))
+    asked = int(time.monotonic() // _ASKED_ANEW_S)
+    found = () if name in ("cpu", "mps") else _accelerators(asked)
     number = int(name.partition(":")[2] or 0)
     if number < len(found):
         return found[number]

@@ -13,7 +13,7 @@ from rankscope.tasks import machine
 
 _SIDE = {"cpu": 512, "cuda": 4096}
 """Of the square matrices: large enough for the device, a few milliseconds of work."""
-_REPEATS = 5
+_REPEATS = 20
 _CALLS = 50
 
 

@@ -71,6 +71,7 @@ def _print_cost(cost: client.Cost) -> None:
         "optimizer": memory.optimizer_bytes,
         "activations": memory.activations_bytes,
         "scoring instead": memory.scoring_bytes,
+        "freed but kept": memory.allocator_bytes,
         "libraries": memory.libraries_bytes,
     }
     parts = ", ".join(f"{name} {_size(number)}" for name, number in sums.items() if number)

@@ -9,6 +9,7 @@ const SUMS = {
   adapters_bytes: 'adapters',
   gradients_bytes: 'gradients',
   optimizer_bytes: 'optimizer',
+  allocator_bytes: 'freed but kept',
   libraries_bytes: 'libraries',
 };
 

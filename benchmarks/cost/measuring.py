@@ -186,6 +186,7 @@ def _sums(case: Case, ready: _Ready) -> tuple[Activations, MemoryEstimate]:
         kept=kept,
         scoring_bytes=0,
         checkpointing=case.checkpointing,
+        on_cpu=True,
     )
     return kept, sums
 

@@ -46,7 +46,8 @@ def test_people_see_a_line_per_layer_and_the_next_decision(
     code, said, _ = call("plan", config, "--set", "scheduler.kind=hydra")
     assert code == 0
     lines = said.splitlines()
-    layers = [line.split() for line in lines if line.startswith("language") and len(line) > 40]
+    table = lines[: lines.index("")]
+    layers = [line.split() for line in table if line.startswith("language")]
     assert [line[1] for line in layers] == [str(layer) for layer in range(6)]
     assert "19,584 parameters (= rank 1.5 everywhere)" in said
     assert any(line.endswith("decided again at step 30") for line in lines)

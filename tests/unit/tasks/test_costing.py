@@ -60,7 +60,9 @@ def test_fixed_memory_by_hand(tmp_path: Path) -> None:
     assert (memory.base_weights_bytes, memory.adapters_bytes) == (4000, 192)
     assert (memory.gradients_bytes, memory.optimizer_bytes) == (192, 384)
     moving = max(memory.activations_bytes, memory.scoring_bytes)
-    assert memory.total_bytes == 4000 + 192 + 192 + 384 + moving + memory.libraries_bytes
+    assert memory.allocator_bytes == moving
+    fixed = 4000 + 192 + 192 + 384
+    assert memory.total_bytes == fixed + 2 * moving + memory.libraries_bytes
 
 
 def test_weights_trained_in_full_have_gradients_and_moments_of_their_own(tmp_path: Path) -> None:
@@ -223,6 +225,7 @@ def test_ranks_in_eights_are_advised_on_a_gpu_in_bf16_alone(
         told = cost(tmp_path, training=half)
         assert (told.machine.kind, told.machine.name) == ("cuda", "NVIDIA T")
         assert told.machine.memory_bytes == 81_559 * 2**20
+        assert told.memory.allocator_bytes == 0
         assert any("multiples of 8" in warning for warning in told.warnings)
         eights = {"rank_multiple": 8, "max_rank": 8}
         budget = {"unit": "rank", "value": 8}
