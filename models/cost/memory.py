@@ -17,8 +17,8 @@ from rankscope.models.inventory import AdaptableModule, Linears
 ADAM_MOMENTS = 2
 """Tensors that AdamW keeps beside every trained one, in its format."""
 _FREED_SHARE = 1.0
-"""Of what comes and goes in a step, kept by glibc once freed: seen from 0.5 to 1.6, and nothing where
-it is told to give back at once (docs/cost.md)."""
+"""Of what comes and goes in a step, kept by glibc once freed: seen from 0.5 to 1.6, and nothing
+where it is told to give back at once (docs/cost.md)."""
 LIBRARIES_BYTES = 420_000_000
 """Of a process that has imported torch, transformers and peft: resident memory, measured for torch
 2.13 on Linux (x86-64, CPU build); on a GPU its context takes a like share of the device."""

@@ -58,8 +58,8 @@ def assumed_speed(kind: Literal["cpu", "cuda"], num_threads: int) -> Speed:
     return Speed(
         flops_per_s=_ASSUMED_CORE * num_threads,
         call_s=_ASSUMED_CALL_S,
-        basis=f"{_ASSUMED_CORE / 1e9:g} GFLOP/s for each of {num_threads} cores assumed until a "
-        "run here has measured it",
+        basis=f"{_ASSUMED_CORE / 1e9:g} GFLOP/s a core assumed, {num_threads} at work, until a run "
+        "here has measured it",
     )
 
 
@@ -73,7 +73,8 @@ def around(least: float, middle: float, most: float, num_runs: int) -> Range:
 def seconds(least: Work, most: Work, speed: Speed) -> Range:
     """Time of work that lies between two amounts."""
     return Range(
-        low=least.flops / (_BEST_SHARE * speed.flops_per_s) + least.calls * speed.call_s * _BEST_CALLS,
+        low=least.flops / (_BEST_SHARE * speed.flops_per_s)
+        + least.calls * speed.call_s * _BEST_CALLS,
         high=most.flops / (_WORST_SHARE * speed.flops_per_s)
         + most.calls * speed.call_s * _WORST_CALLS,
     )

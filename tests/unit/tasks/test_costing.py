@@ -202,7 +202,10 @@ def test_features_of_pictures_are_kept_on_disk_where_the_tower_is_frozen(tmp_pat
     """Smol: 5 tokens of 1,280 float32 for each of 100 + 60 + 50 + 200 pictures."""
     data = {
         "kind": "emoji",
-        **{"train_items": 100, "probe_items": 60, "validation_items": 50, "test_items": 200},
+        "train_items": 100,
+        "probe_items": 60,
+        "validation_items": 50,
+        "test_items": 200,
     }
     told = cost(tmp_path, smol_linears(), model={"kind": "smol"}, data=data)
     assert told.disk.features_bytes == 410 * 5 * 1280 * 4
