@@ -10,6 +10,8 @@ from rankscope.app.commands import (
     control,
     demo,
     doctor,
+    evals,
+    evaluate,
     export,
     freeze,
     import_adalora,
@@ -61,6 +63,7 @@ def build() -> typer.Typer:
         learn.learn,
         freeze.freeze,
         export.export,
+        evals.evals,
         import_adalora.import_adalora,
         doctor.doctor,
         migrate.migrate,
@@ -70,6 +73,8 @@ def build() -> typer.Typer:
         worker.worker,
     ):
         cli.command()(command)
+    # a function called eval would hide Python's own
+    cli.command("eval")(evaluate.evaluate)
     cli.add_typer(user.commands(), name="user")
     return cli
 

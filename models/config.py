@@ -22,7 +22,8 @@ from rankscope.models.schedulers.adalora import AdaLora
 from rankscope.models.schedulers.contract import RankPlanner
 from rankscope.models.schedulers.full import Full
 from rankscope.models.schedulers.uniform import Uniform
-from rankscope.models.vlms import AnyVlm, EmbeddedVlm, SmolVlm
+from rankscope.models.vlms import AnyVlm, EmbeddedVlm, HubVlm, SmolVlm
+from rankscope.models.vlms.hub.settings import QUANTISED
 
 BYTES_PER_PARAM = 4
 """Adapters are kept and exported in float32 whatever the base model's precision."""
@@ -290,7 +291,8 @@ class RunConfig(_Section):
     scheduler: AnyScheduler = Field(Uniform(), description="What decides the ranks.")
     lora: LoraSettings = LoraSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
-    training: TrainingSettings = TrainingSettings()
+    # the default too is checked against what else is told
+    training: TrainingSettings = Field(TrainingSettings(), validate_default=True)
     evaluation: EvaluationSettings = EvaluationSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
 
@@ -319,6 +321,17 @@ class RunConfig(_Section):
                     f"lora.{name} must be {none} with scheduler {scheduler.kind}, which sets ranks "
                     f"by itself, got {value}; leave it out or choose another scheduler"
                 )
+        return lora
+
+    @field_validator("lora")
+    @classmethod
+    def _adapters_have_a_place(cls, lora: LoraSettings, info: ValidationInfo) -> LoraSettings:
+        scheduler = info.data.get("scheduler")
+        if not lora.parts and scheduler is not None and not isinstance(scheduler, Full):
+            raise ValueError(
+                f"lora.parts must name at least one part with scheduler {scheduler.kind}, whose "
+                "adapters need a place, got none; name one, or choose scheduler full"
+            )
         return lora
 
     @field_validator("lora")
@@ -352,15 +365,22 @@ class RunConfig(_Section):
     ) -> TrainingSettings:
         lora, optimizer = info.data.get("lora"), info.data.get("optimizer")
         is_full = isinstance(info.data.get("scheduler"), Full)
-        if lora is not None and not lora.parts and not (is_full and training.full_parts):
+        if lora is not None and not lora.parts and not training.full_parts:
             raise ValueError(
-                "lora.parts must name a part unless scheduler is full and training.full_parts "
-                "names what it trains, got none; name one"
+                "training.full_parts must name at least one part where lora.parts names none, got "
+                "none; name what is to be trained"
             )
         if lora is not None and (both := training.full_parts & lora.parts):
             raise ValueError(
                 "training.full_parts must have no part in common with lora.parts, got "
                 f"{', '.join(_in_model_order(both))} in both; take it out of one"
+            )
+        model = info.data.get("model")
+        is_quantised = isinstance(model, HubVlm) and model.precision in QUANTISED
+        if is_quantised and (is_full or training.full_parts):
+            raise ValueError(
+                f"model.precision must be fp32, bf16 or fp16 for own weights to be trained, got "
+                f"{model.precision}; choose one, or train adapters alone"
             )
         if optimizer is not None and optimizer.full_lr_ratio != 1 and not training.full_parts:
             raise ValueError(

@@ -57,6 +57,11 @@ class Settings(EnvironmentSettings):
         return self.rankscope_home.expanduser() / "runs"
 
     @property
+    def evaluations_dir(self) -> Path:
+        """Folder that holds one folder per evaluation on a benchmark."""
+        return self.rankscope_home.expanduser() / "evaluations"
+
+    @property
     def roots(self) -> Roots:
         """Where runs may read models and data."""
         return Roots(

@@ -29,7 +29,7 @@ from rankscope.models.schedulers.offline.model import OfflineModel
 from rankscope.storage.sink import Sink
 from rankscope.tasks.build import Assembled, assemble, make_trainer
 from rankscope.tasks.callback import Request, RunCallback
-from rankscope.tasks.checkpoints import list_checkpoints, load_trained, read_checkpoint
+from rankscope.tasks.checkpoints import list_checkpoints, load_trained, read_checkpoint, step_of
 from rankscope.tasks.loop import RankTrainer, seed_everything
 from rankscope.tasks.narrating import line_of
 from rankscope.tasks.offline import NONE, OfflineFor, told, wanted_by
@@ -129,7 +129,7 @@ class Training:
         trainer = make_trainer(config, assembled, self._checkpoints, callback)
         checkpoints = list_checkpoints(self._checkpoints)
         if self._attempt > 1:
-            self._step = int(checkpoints[-1].name.removeprefix("step-")) if checkpoints else 0
+            self._step = step_of(checkpoints[-1]) if checkpoints else 0
             self._emit(
                 Resumed(
                     step=self._step,

@@ -99,6 +99,20 @@ def assemble(
     return Assembled(vlm, splits, inventory, tuning, steering, budget, other, data.record)
 
 
+def adapted(config: RunConfig, roots: Roots) -> tuple[LoadedVlm, Tuning]:
+    """A run's model with its adapters on and nothing to train: a checkpoint may be loaded into it.
+
+    Raises:
+        ValueError: The model cannot be read, the targets match nothing, or the budget has no room.
+    """
+    vlm = load_vlm(config.model, device_for(config.training), roots)
+    inventory = find_modules(vlm.model, config.lora.targets, config.lora.parts)
+    tuning = _tuning(config, vlm, inventory, config.budget.params(inventory))
+    train_parts(vlm.model, config.training.full_parts)
+    keep_precise(vlm.model)
+    return vlm, tuning
+
+
 def make_trainer(
     config: RunConfig, assembled: Assembled, folder: Path, callback: RunCallback
 ) -> RankTrainer:

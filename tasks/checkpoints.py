@@ -139,6 +139,11 @@ def list_checkpoints(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("step-*") if (path / STATE_NAME).is_file())
 
 
+def step_of(folder: Path) -> int:
+    """The step that a checkpoint's folder is named by."""
+    return int(folder.name.removeprefix("step-"))
+
+
 def drop_old_checkpoints(folder: Path) -> None:
     """Keep the last ``CHECKPOINTS_KEPT`` checkpoints."""
     for path in list_checkpoints(folder)[:-CHECKPOINTS_KEPT]:

@@ -25,7 +25,7 @@ from rankscope.models.full_parts import load_trained as load_trained_weights
 from rankscope.models.full_parts import save_trained
 from rankscope.models.lora.export import LogitDifference, logit_difference, reload_difference
 from rankscope.models.roots import Roots
-from rankscope.models.vlms import AnyVlm, EmbeddedVlm, HubVlm, MobileVlm
+from rankscope.models.vlms import AnyVlm, EmbeddedVlm, HubVlm, MobileVlm, SmolVlm
 from rankscope.models.vlms.loading import load_vlm
 from rankscope.storage.artifacts import RunFolder
 from rankscope.storage.database import open_database
@@ -105,7 +105,7 @@ def _base_name(model: AnyVlm) -> str:
             return model.source
         case MobileVlm():
             return model.folder
-        case EmbeddedVlm():
+        case EmbeddedVlm() | SmolVlm():
             return model.kind
 
 

@@ -11,6 +11,7 @@ from typing import Self
 import psutil
 
 from rankscope.models.config import RunConfig
+from rankscope.models.vlms import AnyVlm
 from rankscope.tasks import machine
 from rankscope.tasks.machine import num_cores
 
@@ -19,7 +20,7 @@ _SAME_START_S = 2.0
 
 
 class TrainingProcess:
-    """A training process: started here, or found again by its pid and start time.
+    """A training or evaluating process: started here, or found again by pid and start time.
 
     It leads a process group of its own, so that its end is the end of the helpers it starts too.
     """
@@ -30,8 +31,16 @@ class TrainingProcess:
         self.started_at: float = process.create_time()
 
     @classmethod
-    def start(cls, run_id: str, attempt: int, *, log: Path, environment: dict[str, str]) -> Self:
-        """Start one attempt at a run, its output appended to the run's log file.
+    def start(
+        cls,
+        run_id: str,
+        attempt: int,
+        *,
+        log: Path,
+        environment: dict[str, str],
+        verb: str = "trainer",
+    ) -> Self:
+        """Start one attempt at a run, or an evaluation, its output appended to its log file.
 
         Raises:
             OSError: The log cannot be written or no process be started.
@@ -39,7 +48,7 @@ class TrainingProcess:
         with log.open("ab") as output:
             return cls(
                 psutil.Popen(
-                    command("trainer", run_id, "--attempt", str(attempt)),
+                    command(verb, run_id, "--attempt", str(attempt)),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -131,17 +140,29 @@ def environment(config: RunConfig, *, num_processes: int = 1) -> dict[str, str]:
         config: What will run.
         num_processes: How many share this machine's cores; the config's own threads come first.
     """
-    num_threads = config.model.threads or max(1, num_cores() // num_processes)
+    return model_environment(
+        config.model,
+        is_online="hub" in (config.model.kind, config.data.kind),
+        device=config.training.device,
+        num_processes=num_processes,
+    )
+
+
+def model_environment(
+    model: AnyVlm, *, is_online: bool, device: str = "auto", num_processes: int = 1
+) -> dict[str, str]:
+    """The same for what runs a model; ``is_online`` lets it ask the Hugging Face hub."""
+    num_threads = model.threads or max(1, num_cores() // num_processes)
     usual = {
         "OMP_NUM_THREADS": str(num_threads),
-        "HF_HUB_OFFLINE": "0" if "hub" in (config.model.kind, config.data.kind) else "1",
+        "HF_HUB_OFFLINE": "0" if is_online else "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "TRANSFORMERS_VERBOSITY": "error",
         "PYTHONUNBUFFERED": "1",
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     }
-    return usual | dict(os.environ) | _one_device(config.training.device)
+    return usual | dict(os.environ) | _one_device(device)
 
 
 def _one_device(name: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from rankscope.models.data.parts import DataPart
 from rankscope.models.vlms.loading import LoadedVlm
+from rankscope.tasks.generation import generate_answers
 
 BoolArray = npt.NDArray[np.bool_]
 Model = torch.nn.Module
@@ -69,18 +70,8 @@ def exact_match(
     try:
         for start in range(0, len(part), batch_size):
             ids = range(start, min(start + batch_size, len(part)))
-            prompt = {
-                key: value.to(vlm.device)
-                for key, value in vlm.processor.prompt_batch(part.examples(ids)).items()
-            }
-            with torch.no_grad():
-                generated_BT = model.generate(  # type: ignore[operator]
-                    **prompt,
-                    max_new_tokens=vlm.processor.max_answer_tokens,
-                    do_sample=False,
-                    use_cache=True,
-                )
-            answers += vlm.processor.decode(generated_BT[:, prompt["input_ids"].shape[1] :])
+            longest = vlm.processor.max_answer_tokens
+            answers += generate_answers(model, vlm, part.examples(ids), max_new_tokens=longest)
             on_items(len(answers))
     finally:
         model.train(was_training)

@@ -16,8 +16,7 @@ from rankscope.storage.durations import recorded_pace
 from rankscope.storage.settings import Settings
 from rankscope.storage.speeds import measured_speed
 from rankscope.tasks.estimating import PROBE_ROWS, Subject
-from rankscope.tasks.machine import Device
-from rankscope.tasks.processes import num_cores
+from rankscope.tasks.machine import Device, num_cores
 
 _START_S = Range(low=5.0, high=20.0)
 """A process, its libraries and a model of any size in a warm file cache."""

@@ -2,11 +2,22 @@
 
 from fastapi import APIRouter
 
-from rankscope.app.api import compare, controls, figures, ingest, live, queue, runs, samples
+from rankscope.app.api import (
+    compare,
+    controls,
+    evaluations,
+    figures,
+    ingest,
+    live,
+    queue,
+    runs,
+    samples,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
     compare.router,
     controls.router,
+    evaluations.router,
     figures.router,
     ingest.router,
     live.router,

@@ -176,7 +176,7 @@ class Benchmark(BaseModel, ABC):
             by_category=verdict.by_category,
             item_scores=verdict.item_scores,
             group_scores=tuple(group_scores.values()),
-            items_digest=_digest(items),
+            items_digest=digest_of(items),
             num_items=len(items),
             notes=(*self._notes(len(group_scores), items, predictions), *verdict.notes),
         )
@@ -224,7 +224,8 @@ def mean(scores: Sequence[float]) -> float:
     return sum(scores) / len(scores) if scores else 0.0
 
 
-def _digest(items: Sequence[Item]) -> str:
+def digest_of(items: Sequence[Item]) -> str:
+    """Equal for equal items with equal right answers."""
     digest = hashlib.sha256()
     for item in items:
         digest.update(repr((item.key, item.gold)).encode())

@@ -4,6 +4,7 @@ Shape letters: B rows, L tokens, P pictures of all rows, C H W channels and pixe
 """
 
 from collections.abc import Sequence
+from copy import copy
 from itertools import accumulate
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
@@ -85,6 +86,12 @@ class MobileVlmProcessor:
             framing=framing,
             max_answer_tokens=max_answer_tokens,
         )
+
+    def framed(self, framing: Framing) -> "MobileVlmProcessor":
+        """The same with another way to make pictures square."""
+        other = copy(self)
+        other._pictures = ClipPictures(self.image_size_px, framing)
+        return other
 
     def save_pretrained(self, folder: Path) -> None:
         """Write the tokenizer; all else is in the model's configuration."""

@@ -62,7 +62,7 @@ def test_another_model_is_refused(call: Call) -> None:
 def test_the_preset_is_planned_without_any_of_it(
     answer_of: Callable[..., dict[str, int]],
 ) -> None:
-    """Rank 1 costs 1,152 + 768 + 768 + 1,152 + 3 x 2,112 in each of 30 layers; rank 8: 2,442,240."""
+    """Rank 1 costs 1,152 + 768 + 768 + 1,152 + 3 x 2,112 in each of 30 layers."""
     answer = answer_of("plan", str(CONFIGS / "smol.yaml"), "--json")
     assert answer["budget_params"] == 8 * 30 * 10_176 == 2_442_240
     assert answer["total_params"] == 138_626_752

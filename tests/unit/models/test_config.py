@@ -238,6 +238,27 @@ def test_every_scheduler_survives_json(scheduler: dict[str, Any]) -> None:
             "optimizer.b_lr_ratio must be 1 with scheduler full, which trains no LoRA B, got 4; "
             "leave it out or choose another scheduler",
         ),
+        (
+            {"lora": {"parts": []}, "training": {"full_parts": ["projector"]}},
+            "lora.parts must name at least one part with scheduler uniform, whose adapters need a "
+            "place, got none; name one, or choose scheduler full",
+        ),
+        (
+            {"scheduler": {"kind": "full"}, "lora": {"parts": []}},
+            "training.full_parts must name at least one part where lora.parts names none, got "
+            "none; name what is to be trained",
+        ),
+        *(
+            (
+                {"model": {"kind": "hub", "source": "a/b", "precision": "nf4"}, **trained},
+                "model.precision must be fp32, bf16 or fp16 for own weights to be trained, got "
+                "nf4; choose one, or train adapters alone",
+            )
+            for trained in (
+                {"scheduler": {"kind": "full"}},
+                {"training": {"full_parts": ["projector"]}},
+            )
+        ),
     ],
     ids=lambda value: None if isinstance(value, str) else json.dumps(value),
 )

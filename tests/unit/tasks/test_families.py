@@ -51,6 +51,7 @@ from tests.helpers.tiny_tokenizers import save_llama_tokenizer
 from tests.helpers.tiny_vlms import TINY_FAMILIES
 from tests.unit.models.vlms.mobilevlm.official import (
     official_tensors,
+    write_llama_and_clip,
     write_official,
     write_vision_config,
 )
@@ -278,3 +279,36 @@ def test_a_bfloat16_run_with_a_part_in_full_goes_on_bitwise(
     assert cut.keys() == whole.keys()
     assert any(name.startswith("other/") for name in cut)
     assert all(torch.equal(cut[name], tensor) for name, tensor in whole.items())
+
+
+def test_the_projector_of_stage_one_is_taken_over_by_stage_two(place: Place) -> None:
+    """Stage I has no adapter at all; what it exports lies below the models root."""
+    models, model = place.settings.roots.models, tiny_model("ldpnet")
+    llama, clip = write_llama_and_clip(models, model)
+    save_llama_tokenizer(llama, ("<unk>", "<s>", "</s>"))
+    begun: dict[str, Any] = {
+        "kind": "mobilevlm",
+        "size": "v1_1.7b",
+        "folder": llama.name,
+        "vision_folder": clip.name,
+        "gradient_checkpointing": True,
+        "max_answer_tokens": 2,
+    }
+    told = {"steps": 3, "batch_size": 4, "precision": "bf16", "full_parts": ["projector"]}
+    alone = {"scheduler": {"kind": "full"}, "lora": {"parts": []}}
+    captions = {**begun, "prompt": "plain"}
+    one = place.run(parse_config(SHORT | alone | {"model": captions, "training": told}))
+    run = get_run(place.engine, one)
+    num_projector = sum(p.numel() for p in model.projector.parameters())
+    assert (run.budget_params, run.other_trainable_params) == (0, num_projector)
+    assert history.numel_samples(place.engine, one)["live_params"].tolist() == [0]
+    answer = export(place.engine, place.settings, one, models / "stage_one")
+    assert (answer["params"], answer["base_params"]) == (0, num_projector)
+
+    goes_on = {**begun, "projector_folder": "stage_one"}
+    config = parse_config(SHORT | {"model": goes_on, "training": told})
+    written = load_file(models / "stage_one" / FILE_NAME)
+    loaded = load_vlm(config.model, CPU, place.settings.roots).model
+    for name, weight in written.items():
+        assert torch.equal(loaded.get_parameter(name), weight.to(torch.bfloat16)), name
+    place.run(config)

@@ -7,8 +7,9 @@ import pytest
 from rankscope.models.inventory import AdaptableModule, Inventory
 from rankscope.models.presets import preset
 from rankscope.models.reading import load_config
+from rankscope.storage.settings import Settings
 from rankscope.tasks.planning import plan_run
-from rankscope.tasks.submitting import plan
+from rankscope.tasks.submitting import cost, plan
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 WITH_ADAPTERS = (
@@ -23,13 +24,15 @@ WITH_ADAPTERS = (
 )
 def test_stage_one_trains_the_projector_and_nothing_else(name: str, projector_params: int) -> None:
     """Float32: gradients 4 bytes a parameter, AdamW's two moments twice that."""
-    planned = plan(preset(name).config)
+    config = preset(name).config
+    planned = plan(config)
     assert (planned.modules, planned.params, planned.budget_params) == ((), 0, 0)
     assert planned.equivalent_rank == 0
     assert planned.other_trainable_params == projector_params
     assert planned.note == "trains without adapters"
-    assert planned.memory.gradients_bytes == 4 * projector_params
-    assert planned.memory.optimizer_bytes == 8 * projector_params
+    memory = cost(config, planned, Settings()).memory
+    assert memory.gradients_bytes == 4 * projector_params
+    assert memory.optimizer_bytes == 8 * projector_params
 
 
 def test_the_second_versions_stage_one_can_train_the_language_model_as_published() -> None:
@@ -38,7 +41,8 @@ def test_the_second_versions_stage_one_can_train_the_language_model_as_published
     config = load_config(CONFIGS / "mobilevlm_v2_1.7b_stage1.yaml", told)
     assert config.optimizer.lr * config.optimizer.full_lr_ratio == pytest.approx(1e-3)
     weights = 24 * (4 * 2048**2 + 3 * 2048 * 5632)
-    assert plan(config).memory.gradients_bytes == 4 * (weights + 6_316_032)
+    memory = cost(config, plan(config), Settings()).memory
+    assert memory.gradients_bytes == 4 * (weights + 6_316_032)
 
 
 @pytest.mark.parametrize("kind", WITH_ADAPTERS)

@@ -136,8 +136,10 @@ def test_every_preset_can_be_launched_and_is_drawn(
     assert filled.problems == {}
     assert filled.seeds == (0, 1, 2)
     answer = preview(engine, filled, process)
-    assert answer["plan"]["budget_params"] > 0
-    assert answer["plan"]["figure"]["data"]
+    has_adapters = bool(found.config.lora.parts)
+    assert answer["plan"]["has_adapters"] == has_adapters
+    assert (answer["plan"]["budget_params"] > 0) == has_adapters
+    assert bool(answer["plan"]["figure"]["data"]) == has_adapters
     cost = answer["cost"]
     assert cost["memory"]["total_bytes"] > cost["memory"]["base_weights_bytes"] > 0
     assert 0 < cost["time"]["total_s"]["low"] < cost["time"]["total_s"]["high"]

@@ -96,3 +96,27 @@ def write_vision_config(folder: Path, vision: CLIPVisionConfig) -> Path:
     config = {"model_type": "clip", "text_config": {}, "vision_config": vision.to_dict()}
     (folder / "config.json").write_text(json.dumps(config))
     return folder
+
+
+def write_llama_and_clip(
+    folder: Path, model: MobileVlmForConditionalGeneration
+) -> tuple[Path, Path]:
+    """MobileLLaMA's folder and CLIP's, as both are published."""
+    llama, clip = folder / "llama", folder / "clip"
+    llama.mkdir()
+    nothing_more = dict.fromkeys(("mm_projector_type", "mm_vision_tower"))
+    write_config(llama, model, model_type="llama", **nothing_more)
+    write_vision_config(clip, model.config.vision_config)
+    tensors = official_tensors(model)
+    is_of_llama = {key: "vision_tower" not in key and "projector" not in key for key in tensors}
+    tower = "model.vision_tower.vision_tower."
+    save_tensors(llama, {key: t for key, t in tensors.items() if is_of_llama[key]})
+    save_tensors(
+        clip, {k.removeprefix(tower): t for k, t in tensors.items() if k.startswith(tower)}
+    )
+    return llama, clip
+
+
+def save_tensors(folder: Path, tensors: dict[str, Tensor], name: str = NAME) -> None:
+    folder.mkdir(exist_ok=True)
+    save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, folder / name)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from rankscope.models.full_parts import FILE_NAME
@@ -16,33 +15,13 @@ from rankscope.models.vlms.mobilevlm.modeling import MobileVlmForConditionalGene
 from rankscope.models.vlms.mobilevlm.sizes import ProjectorKind
 from tests.unit.models.vlms.mobilevlm.official import (
     official_tensors,
-    write_config,
-    write_vision_config,
+    save_tensors,
+    write_llama_and_clip,
 )
 from tests.unit.models.vlms.mobilevlm.tiny import tiny_model
 
 Model = MobileVlmForConditionalGeneration
 KINDS: tuple[ProjectorKind, ...] = ("ldpnet", "ldpnetv2")
-
-
-def write_llama_and_clip(folder: Path, model: Model) -> tuple[Path, Path]:
-    """MobileLLaMA's folder and CLIP's, as both are published."""
-    llama, clip = folder / "llama", folder / "clip"
-    llama.mkdir()
-    nothing_more = dict.fromkeys(("mm_projector_type", "mm_vision_tower"))
-    write_config(llama, model, model_type="llama", **nothing_more)
-    write_vision_config(clip, model.config.vision_config)
-    tensors = official_tensors(model)
-    is_of_llama = {key: "vision_tower" not in key and "projector" not in key for key in tensors}
-    tower = "model.vision_tower.vision_tower."
-    save(llama, {key: t for key, t in tensors.items() if is_of_llama[key]})
-    save(clip, {k.removeprefix(tower): t for k, t in tensors.items() if k.startswith(tower)})
-    return llama, clip
-
-
-def save(folder: Path, tensors: dict[str, Tensor], name: str = "model.safetensors") -> None:
-    folder.mkdir(exist_ok=True)
-    save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, folder / name)
 
 
 def projector_of(model: Model) -> dict[str, Tensor]:
@@ -83,7 +62,7 @@ def test_a_trained_projector_is_taken_over(
         official = {k: t for k, t in official_tensors(model).items() if "mm_projector" in k}
         torch.save(official, folder / "mm_projector.bin")
     else:
-        save(folder, projector_of(model), FILE_NAME)
+        save_tensors(folder, projector_of(model), FILE_NAME)
     loaded = load_checkpoint(llama, vision_folder=clip, projector_folder=folder, new_projector=kind)
     assert all(torch.equal(t, model.state_dict()[k]) for k, t in loaded.state_dict().items())
 
@@ -91,12 +70,12 @@ def test_a_trained_projector_is_taken_over(
 def test_a_projector_of_another_size_or_none_at_all_is_refused(tmp_path: Path) -> None:
     llama, clip = write_llama_and_clip(tmp_path, tiny_model("ldpnet"))
     folder = tmp_path / "stage_one"
-    save(folder, projector_of(tiny_model("ldpnet")), FILE_NAME)
+    save_tensors(folder, projector_of(tiny_model("ldpnet")), FILE_NAME)
     with pytest.raises(ValueError, match=r"unknown: projector\.block_1"):
         load_checkpoint(
             llama, vision_folder=clip, projector_folder=folder, new_projector="ldpnetv2"
         )
-    save(folder, {"language_model.lm_head.weight": torch.zeros(1)}, FILE_NAME)
+    save_tensors(folder, {"language_model.lm_head.weight": torch.zeros(1)}, FILE_NAME)
     with pytest.raises(ValueError, match="must hold a projector, got none among 1 tensors"):
         load_checkpoint(llama, vision_folder=clip, projector_folder=folder)
     (folder / FILE_NAME).unlink()
@@ -108,7 +87,7 @@ def test_the_projectors_folder_lies_below_the_models_root(tmp_path: Path) -> Non
     models = tmp_path / "models"
     models.mkdir()
     write_llama_and_clip(models, tiny_model())
-    save(tmp_path / "outside", projector_of(tiny_model()), FILE_NAME)
+    save_tensors(tmp_path / "outside", projector_of(tiny_model()), FILE_NAME)
     settings = MobileVlm(folder="llama", vision_folder="clip", projector_folder="../outside")
     with pytest.raises(ValueError, match="must lie below the models root"):
         load_vlm(settings, torch.device("cpu"), Roots(tmp_path, models, tmp_path))
