@@ -382,8 +382,8 @@ class RunConfig(_Section):
                 f"{', '.join(_in_model_order(both))} in both; take it out of one"
             )
         model = info.data.get("model")
-        is_quantised = isinstance(model, HubVlm) and model.precision in QUANTISED
-        if is_quantised and (is_full or training.full_parts):
+        trains_base = is_full or training.full_parts
+        if isinstance(model, HubVlm) and model.precision in QUANTISED and trains_base:
             raise ValueError(
                 f"model.precision must be fp32, bf16 or fp16 for own weights to be trained, got "
                 f"{model.precision}; choose one, or train adapters alone"

@@ -19,12 +19,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from rankscope.models.cost.disk import CHECKPOINTS_KEPT
 from rankscope.models.lora.saliency import ModuleSaliency
 from rankscope.models.tuning import Tuning
 
 FORMAT_VERSION = 1
-KEPT = 2
-"""Checkpoints kept per run: the last one and, should it turn out unreadable, the one before."""
 
 CHECKPOINTS = "checkpoints"
 """Their folder within a run's."""
@@ -146,8 +145,8 @@ def step_of(folder: Path) -> int:
 
 
 def drop_old_checkpoints(folder: Path) -> None:
-    """Keep the last ``KEPT`` checkpoints."""
-    for path in list_checkpoints(folder)[:-KEPT]:
+    """Keep the last ``CHECKPOINTS_KEPT`` checkpoints."""
+    for path in list_checkpoints(folder)[:-CHECKPOINTS_KEPT]:
         shutil.rmtree(path)
 
 

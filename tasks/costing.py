@@ -81,9 +81,9 @@ def cost_of(
         engine: The database with past runs, if there is one.
     """
     subject = Subject.of(config, planned, linears, settings.roots)
-    device = machine.training_device()
+    device = machine.training_device(config.training.device)
     shown = MachineShown(**device._asdict(), disk_free_bytes=_disk_free(settings.rankscope_home))
-    estimate, left = _memory(subject), _disk(subject)
+    estimate, left = _memory(subject, on_cpu=device.kind == "cpu"), _disk(subject)
     fit = _fit(estimate.total_bytes, shown.memory_bytes)
     own = full_params(linears, subject.trained)
     return Cost(
@@ -100,7 +100,7 @@ def cost_of(
     )
 
 
-def _memory(subject: Subject) -> MemoryEstimate:
+def _memory(subject: Subject, *, on_cpu: bool) -> MemoryEstimate:
     config, sizes, lengths = subject.config, subject.linears.sizes, subject.lengths
     kept, scoring = None, 0
     if sizes is not None and lengths is not None:
@@ -130,6 +130,7 @@ def _memory(subject: Subject) -> MemoryEstimate:
         kept=kept,
         scoring_bytes=scoring,
         checkpointing=subject.checkpointing,
+        on_cpu=on_cpu,
     )
 
 
@@ -143,6 +144,18 @@ def _disk(subject: Subject) -> DiskEstimate:
         num_decisions=len(planned.ranks_decided_at_steps),
         num_modules=len(planned.modules),
         scored_items=(*subject.validations(), *subject.tests()),
+        features_bytes=_features_bytes(subject),
+    )
+
+
+def _features_bytes(subject: Subject) -> int:
+    """Of the pictures of built-in data sets, one an item; of others nobody knows how many."""
+    sizes = subject.linears.sizes
+    if sizes is None or sizes.picture is None or not sizes.picture.cached_bytes:
+        return 0
+    names = ("train_items", "probe_items", "validation_items", "test_items")
+    return sizes.picture.cached_bytes * sum(
+        int(getattr(subject.config.data, name, 0)) for name in names
     )
 
 
@@ -176,6 +189,12 @@ def _fit(total_bytes: int, memory_bytes: int) -> Fit:
 def _warnings(
     subject: Subject, estimate: MemoryEstimate, left: DiskEstimate, shown: MachineShown, fit: Fit
 ) -> Iterator[str]:
+    asked = subject.config.training.device
+    if asked.startswith("cuda") and shown.kind != "cuda":
+        yield (
+            f"training.device must be there, got {asked} where this machine has {shown.name}; set "
+            "it to auto, or let a worker that has it take the run"
+        )
     need, has = _gigabytes(estimate.total_bytes), _gigabytes(shown.memory_bytes)
     if fit != "fits":
         rule = "exceeds" if fit == "too_large" else "comes close to"
@@ -191,10 +210,10 @@ def _warnings(
             f"{_gigabytes(shown.disk_free_bytes)} free; free some or set RANKSCOPE_HOME elsewhere"
         )
     multiple = subject.config.lora.rank_multiple
-    is_half = subject.config.training.precision == "bf16"
+    is_half = subject.config.training.precision != "fp32"
     if shown.kind == "cuda" and is_half and multiple % _GPU_MULTIPLE:
         yield (
-            f"ranks in multiples of {_GPU_MULTIPLE} are faster on a GPU in bf16, got "
+            f"ranks in multiples of {_GPU_MULTIPLE} are faster on a GPU in 16 bits, got "
             f"{multiple}; set lora.rank_multiple: {_GPU_MULTIPLE}"
         )
 

@@ -21,7 +21,7 @@ from rankscope.models.vlms import EmbeddedVlm
 from rankscope.tasks.planning import Plan
 
 PROBE_ROWS = 128
-"""Items that a measurement takes at once, however large the model."""
+"""Items per forward pass of a measurement: bounds memory, changes no result."""
 _EMBEDDED_ANSWER_TOKENS = 6
 
 

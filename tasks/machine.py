@@ -37,25 +37,32 @@ class Device(NamedTuple):
     free_bytes: int
 
 
-def training_device() -> Device:
-    """Where a run started here computes, and the memory it would find there."""
+def training_device(name: str = "auto") -> Device:
+    """Where a run started here computes, and the memory it would find there.
+
+    Args:
+        name: As ``training.device`` has it; the processor stands for a device that is not there.
+    """
     asked = int(time.monotonic() // _ASKED_ANEW_S)
-    for row in _accelerators(asked):
-        name, _, sizes = row.partition(",")
-        try:
-            total, free = (int(size) * 2**20 for size in sizes.split(","))
-        except ValueError:  # "[N/A]"
-            continue
-        return Device("cuda", name, total, free)
+    found = () if name in ("cpu", "mps") else _accelerators(asked)
+    number = int(name.partition(":")[2] or 0)
+    if number < len(found):
+        return found[number]
     machine = psutil.virtual_memory()
     total = min([machine.total, *_limits()])
-    return Device("cpu", device(), total, min(machine.available, total))
+    return Device("cpu", _cores(), total, min(machine.available, total))
 
 
 @lru_cache(maxsize=1)
-def _accelerators(asked: int) -> list[str]:
+def _accelerators(asked: int) -> tuple[Device, ...]:
     del asked  # the answer is kept until this is another number
-    return _ask_nvidia("name,memory.total,memory.free", os.environ)
+    rows = (row.split(",") for row in _ask_nvidia("name,memory.total,memory.free", os.environ))
+    # some devices answer "[N/A]"
+    return tuple(
+        Device("cuda", name, int(total) * 2**20, int(free) * 2**20)
+        for name, total, free in rows
+        if total.strip().isdecimal() and free.strip().isdecimal()
+    )
 
 
 def _limits() -> list[int]:
@@ -95,6 +102,10 @@ def device(environ: Mapping[str, str] = os.environ) -> str:
     if names:
         number = f", GPU {environ[VISIBLE]}" if VISIBLE in environ else ""
         return names[0] + number if len(names) == 1 else f"{len(names)} x {names[0]}"
+    return _cores()
+
+
+def _cores() -> str:
     cores = num_cores()
     return f"{_processor()}, {cores} core{'s' if cores > 1 else ''}"
 

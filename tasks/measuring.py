@@ -31,10 +31,8 @@ from rankscope.models.schedulers.contract import (
 )
 from rankscope.models.vlms.loading import LoadedVlm
 from rankscope.tasks.batches import Collator
+from rankscope.tasks.estimating import PROBE_ROWS
 from rankscope.tasks.scoring import item_losses
-
-PROBE_BATCH_ITEMS = 128
-"""Items per forward pass: bounds memory, changes no result."""
 
 
 @dataclass(frozen=True)
@@ -150,8 +148,8 @@ class Measurer(ItemMeasurer):
     @override
     def batches(self, num_items: int) -> list[dict[str, torch.Tensor]]:
         batches = []
-        for start in range(0, num_items, PROBE_BATCH_ITEMS):
-            batch = self._collate(range(start, min(start + PROBE_BATCH_ITEMS, num_items)))
+        for start in range(0, num_items, PROBE_ROWS):
+            batch = self._collate(range(start, min(start + PROBE_ROWS, num_items)))
             batches.append({key: value.to(self._vlm.device) for key, value in batch.items()})
         return batches
 

@@ -13,19 +13,19 @@ from rankscope.tasks import machine
 
 _SIDE = {"cpu": 512, "cuda": 4096}
 """Of the square matrices: large enough for the device, a few milliseconds of work."""
-_REPEATS = 5
+_REPEATS = 20
 _CALLS = 50
 
 
 def measure_once(settings: Settings, config: RunConfig) -> None:
     """Measure in the format a run computes in, unless that was done here before."""
-    name = machine.training_device().name
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    name = machine.training_device("auto" if device.type == "cuda" else "cpu").name
     formats = formats_of(base_precision(config.model), config.training.precision)
     number_format = number_format_of(formats)
     num_threads = torch.get_num_threads()
     known = measured_speed(settings, name, number_format, num_threads)
     if known is None or known.num_threads != num_threads:
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         remember_speed(settings, measure(device, number_format, name=name))
 
 

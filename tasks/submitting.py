@@ -167,9 +167,10 @@ def _select(config: RunConfig, linears: Linears) -> Inventory:
 
 
 def _linears_of(config: RunConfig, engine: Engine | None) -> Linears:
-    remembered = known_linears(config.model)
-    if remembered is None and engine is not None:
-        remembered = get_linears(engine, config.model)
+    known = known_linears(config.model)
+    if known is not None:
+        return known
+    remembered = None if engine is None else get_linears(engine, config.model)
     if remembered is not None and remembered.sizes is not None:
         return remembered
     try:

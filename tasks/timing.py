@@ -92,7 +92,8 @@ def _recorded(subject: Subject, engine: Engine) -> TimeEstimate | None:
 
 
 def _by_operations(subject: Subject, speed: Speed) -> TimeEstimate:
-    one = seconds(*_step_work(subject), speed)
+    work = _step_work(subject)
+    one = seconds(work, work, speed)
     scores = seconds(*_scores_work(subject), speed)
     measurements = seconds(*_measurements_work(subject), speed)
     steps = one.times(subject.config.training.steps)
@@ -106,22 +107,16 @@ def _by_operations(subject: Subject, speed: Speed) -> TimeEstimate:
     )
 
 
-def _step_work(subject: Subject) -> tuple[Work, Work]:
-    """Of typical and of longest batches."""
-    training, lengths = subject.config.training, subject.lengths
-    assert lengths is not None
-    rows = training.batch_size
-    short, long = (
-        step(
-            subject.linears,
-            subject.trained,
-            Batch(rows, tokens, rows * lengths.pictures),
-            num_batches=training.accumulation_steps,
-            checkpointing=subject.checkpointing,
-        )
-        for tokens in (lengths.typical_tokens, lengths.longest_tokens)
+def _step_work(subject: Subject) -> Work:
+    """Of batches of typical length."""
+    training = subject.config.training
+    return step(
+        subject.linears,
+        subject.trained,
+        _batch(subject, training.batch_size),
+        num_batches=training.accumulation_steps,
+        checkpointing=subject.checkpointing,
     )
-    return short, long
 
 
 def _scores_work(subject: Subject) -> tuple[Work, Work]:

@@ -39,6 +39,7 @@ from rankscope.tasks.checkpoints import CHECKPOINTS
 from rankscope.tasks.logs import log_to_stderr
 from rankscope.tasks.offline import NONE, OfflineFor, resolve_offline, wanted_by
 from rankscope.tasks.settings import WorkerSettings
+from rankscope.tasks.speed import measure_once
 
 log = structlog.get_logger()
 
@@ -102,6 +103,7 @@ def train(
     reason = ""
     try:
         assembled = training.prepare()
+        measure_once(settings, run.config)
         set_inventory(
             engine,
             run_id,

@@ -71,6 +71,7 @@ def _print_cost(cost: client.Cost) -> None:
         "optimizer": memory.optimizer_bytes,
         "activations": memory.activations_bytes,
         "scoring instead": memory.scoring_bytes,
+        "freed but kept": memory.allocator_bytes,
         "libraries": memory.libraries_bytes,
     }
     parts = ", ".join(f"{name} {_size(number)}" for name, number in sums.items() if number)
@@ -92,6 +93,7 @@ def _print_cost(cost: client.Cost) -> None:
         f"disk {_size(disk.total_bytes)}: checkpoints of {_size(disk.checkpoint_bytes)} "
         f"({disk.num_checkpoints} kept, one more being written), exported adapter "
         f"{_size(disk.adapter_bytes)}, database about {_size(disk.database_bytes)}"
+        + (f", features of pictures {_size(disk.features_bytes)}" if disk.features_bytes else "")
     )
     for warning in cost.warnings:
         out.print(f"warning: {warning}")
@@ -109,11 +111,7 @@ def _span(span: Range) -> str:
 
 
 def _duration(seconds: float) -> str:
-    for unit, scale in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * scale:
-            return (
-                f"{seconds / scale:.2g} {unit}"
-                if seconds < 100 * scale
-                else (f"{seconds / scale:,.0f} {unit}")
-            )
-    return f"{seconds:.2g} s"
+    scales = ((86_400, "d"), (3_600, "h"), (60, "min"))
+    scale, unit = next(((n, u) for n, u in scales if seconds >= 2 * n), (1, "s"))
+    shown = seconds / scale
+    return f"{shown:,.0f} {unit}" if shown >= 10 else f"{shown:.2g} {unit}"

@@ -9,6 +9,7 @@ const SUMS = {
   adapters_bytes: 'adapters',
   gradients_bytes: 'gradients',
   optimizer_bytes: 'optimizer',
+  allocator_bytes: 'freed but kept',
   libraries_bytes: 'libraries',
 };
 
@@ -77,7 +78,8 @@ function disk({ disk: sums }) {
     'Disk',
     format.bytes(sums.total_bytes),
     `checkpoints of ${format.bytes(sums.checkpoint_bytes)} (${sums.num_checkpoints} kept, one more being written), ` +
-      `adapter ${format.bytes(sums.adapter_bytes)}, database about ${format.bytes(sums.database_bytes)}`,
+      `adapter ${format.bytes(sums.adapter_bytes)}, database about ${format.bytes(sums.database_bytes)}` +
+      (sums.features_bytes ? `, features of pictures ${format.bytes(sums.features_bytes)}` : ''),
   ];
 }
 

@@ -101,7 +101,7 @@ def _ready(case: Case) -> _Ready:
     model = ElasticLora(made.model, inventory, ranks, scale=1.0, seed=0).peft_model
     for name, parameter in model.named_parameters():
         if place_of(name)[0] in case.full_parts:
-            parameter.requires_grad_(requires_grad=True)
+            parameter.requires_grad_(True)
     model.train()
     batch = made.batch(case.rows, case.tokens)
     batch["pixel_values"] = batch["pixel_values"].to(_DTYPES[case.base])
@@ -143,7 +143,7 @@ def _steps(model: torch.nn.Module, batch: dict[str, Tensor], case: Case) -> tupl
     times = []
     for _ in range(case.steps + 1):
         started = time.process_time()
-        _loss(model, batch, case.training).backward()
+        torch.autograd.backward(_loss(model, batch, case.training))
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         optimizer.zero_grad()
@@ -186,6 +186,7 @@ def _sums(case: Case, ready: _Ready) -> tuple[Activations, MemoryEstimate]:
         kept=kept,
         scoring_bytes=0,
         checkpointing=case.checkpointing,
+        on_cpu=True,
     )
     return kept, sums
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -66,16 +67,17 @@ def embedded() -> Made:
 
 def tiny_llava() -> Made:
     """LLaVA's shape with two layers of width 64; image_id is a word of its own."""
+    text = LlamaConfig(**_text(64, 176, 2, 512))
     config = LlavaConfig(
         vision_config=CLIPVisionConfig(**_vision(32, 2, 56)),
-        text_config=LlamaConfig(**_text(64, 176, 2, 512)),
+        text_config=text,
         image_token_index=3,
         image_seq_length=16,
     )
     torch.manual_seed(0)
     model = LlavaForConditionalGeneration(config)
     picture = PictureSizes(patches=17, tokens=16, of="a picture of 56 x 56 px")
-    return _made(model, _sizes(config.text_config, picture, tower=True), 3, 56)
+    return _made(model, _sizes(text, picture, tower=True), 3, 56)
 
 
 def tiny_mobilevlm() -> Made:
@@ -96,10 +98,11 @@ MODELS: dict[str, Callable[[], Made]] = {
 }
 
 
-def _mobilevlm(vision: dict[str, int], text: dict[str, int], *, visual_per_side: int) -> Made:
+def _mobilevlm(vision: dict[str, Any], text: dict[str, Any], *, visual_per_side: int) -> Made:
+    language = LlamaConfig(**text)
     config = MobileVlmConfig(
         vision_config=CLIPVisionConfig(**vision),
-        text_config=LlamaConfig(**text),
+        text_config=language,
         projector="ldpnetv2",
         visual_tokens_per_side=visual_per_side,
     )
@@ -111,11 +114,11 @@ def _mobilevlm(vision: dict[str, int], text: dict[str, int], *, visual_per_side:
         of=f"a picture of {side_px} x {side_px} px",
     )
     model = MobileVlmForConditionalGeneration(config)
-    sizes = _sizes(config.text_config, picture, tower=False)
+    sizes = _sizes(language, picture, tower=False)
     return _made(model, sizes, config.image_token_id, side_px)
 
 
-def _vision(width: int, layers: int, side_px: int) -> dict[str, int]:
+def _vision(width: int, layers: int, side_px: int) -> dict[str, Any]:
     return {
         "hidden_size": width,
         "intermediate_size": 4 * width,
@@ -126,7 +129,7 @@ def _vision(width: int, layers: int, side_px: int) -> dict[str, int]:
     }
 
 
-def _text(width: int, inner: int, layers: int, words: int) -> dict[str, int]:
+def _text(width: int, inner: int, layers: int, words: int) -> dict[str, Any]:
     return {
         "hidden_size": width,
         "intermediate_size": inner,

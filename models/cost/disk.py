@@ -26,6 +26,7 @@ class DiskEstimate(BaseModel):
     checkpoint_bytes: int
     num_checkpoints: int = Field(CHECKPOINTS_KEPT, description="That are kept.")
     adapter_bytes: int = Field(description="Of the exported adapter, float32.")
+    features_bytes: int = Field(description="Of pictures, at most, kept for every later run.")
     database_bytes: int = Field(description="Rows of a run, roughly.")
     total_bytes: int = Field(description="With the checkpoint that is being written.")
 
@@ -38,6 +39,7 @@ def disk(
     num_decisions: int,
     num_modules: int,
     scored_items: tuple[int, ...],
+    features_bytes: int,
 ) -> DiskEstimate:
     """What a run leaves.
 
@@ -48,6 +50,7 @@ def disk(
         num_decisions: Of the planner.
         num_modules: That are adapted.
         scored_items: Items of every score.
+        features_bytes: That a frozen tower makes of all pictures.
     """
     adapter = FLOAT32_BYTES * adapter_params
     checkpoint = (1 + ADAM_MOMENTS) * (adapter + FLOAT32_BYTES * full_params) + _STATE_BYTES
@@ -56,6 +59,7 @@ def disk(
     return DiskEstimate(
         checkpoint_bytes=checkpoint,
         adapter_bytes=adapter,
+        features_bytes=features_bytes,
         database_bytes=rows,
-        total_bytes=(CHECKPOINTS_KEPT + 1) * checkpoint + adapter + rows,
+        total_bytes=(CHECKPOINTS_KEPT + 1) * checkpoint + adapter + features_bytes + rows,
     )

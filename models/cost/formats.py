@@ -6,11 +6,13 @@ from typing import Literal
 from rankscope.models.vlms import AnyVlm
 
 BasePrecision = Literal["fp32", "bf16", "fp16", "nf4", "int8"]
+TrainingPrecision = Literal["fp32", "bf16", "fp16"]
 NumberFormat = Literal["fp32", "bf16"]
 """Of matrix products."""
 
 FLOAT32_BYTES = 4
 _HALF_BYTES = 2
+_FLOATS = ("fp32", "bf16", "fp16")
 _NF4_BYTES = (4 + 0.127) / 8
 """4 bits and 0.127 of doubly quantised constants (QLoRA: Dettmers et al. 2023, arXiv 2305.14314,
 section 3)."""
@@ -51,12 +53,12 @@ def checkpoints_gradients(model: AnyVlm) -> bool:
     return bool(getattr(model, "gradient_checkpointing", False))
 
 
-def formats_of(base: BasePrecision, training: Literal["fp32", "bf16", "fp16"]) -> Formats:
+def formats_of(base: BasePrecision, training: TrainingPrecision) -> Formats:
     """Of a base model under a training precision; adapters themselves are float32.
 
-    Seen in torch 2.13 with peft 0.21 and checked by the tests: under autocast (``bf16``,
-    ``fp16``) an adapter's input is cast to float32 by peft and to half precision by autocast, once
-    per adapter; without it (``fp32``) an adapter on a half-precision base keeps a float32 copy.
+    Seen in torch 2.13 with peft 0.21 and checked by the tests: under autocast (``bf16``, ``fp16``)
+    an adapter's input is cast to float32 by peft and back by autocast, once per adapter; without
+    it (``fp32``) an adapter on a half-precision base keeps a float32 copy.
     """
     weight = FLOAT32_BYTES if base == "fp32" else _HALF_BYTES
     linear = {"nf4": _NF4_BYTES, "int8": 1.0}.get(base, float(weight))
@@ -68,7 +70,7 @@ def formats_of(base: BasePrecision, training: Literal["fp32", "bf16", "fp16"]) -
         stream_bytes=weight,
         adapter_input_bytes=_HALF_BYTES if is_autocast else FLOAT32_BYTES,
         shares_inputs=base == "fp32" and not is_autocast,
-        casts_weights=is_autocast and base in ("fp32", "fp16"),
+        casts_weights=is_autocast and base in _FLOATS and base != training,
     )
 
 

@@ -38,7 +38,7 @@ def limits(sizes: ModelSizes, *, pictures: float = 1.0) -> Lengths:
         visual_tokens=min(visual, sizes.context_tokens),
         pictures=pictures,
         basis=f"limit of {sizes.context_tokens:,} tokens ({shown}), the data are not at hand; "
-        f"time from {USUAL_TEXT_TOKENS} tokens of text",
+        f"time for {USUAL_TEXT_TOKENS} tokens of text assumed",
     )
 
 

@@ -16,6 +16,9 @@ from rankscope.models.inventory import AdaptableModule, Linears
 
 ADAM_MOMENTS = 2
 """Tensors that AdamW keeps beside every trained one, in its format."""
+_FREED_SHARE = 1.0
+"""Of what comes and goes in a step, kept by glibc once freed: seen from 0.5 to 1.6, and nothing
+where it is told to give back at once (docs/cost.md)."""
 LIBRARIES_BYTES = 420_000_000
 """Of a process that has imported torch, transformers and peft: resident memory, measured for torch
 2.13 on Linux (x86-64, CPU build); on a GPU its context takes a like share of the device."""
@@ -35,6 +38,9 @@ class MemoryEstimate(BaseModel):
     scoring_bytes: int = Field(
         0, description="Of the largest forward pass without gradients: scores and measurements."
     )
+    allocator_bytes: int = Field(
+        0, description="Freed pieces that the C library keeps; none on accelerators."
+    )
     libraries_bytes: int = LIBRARIES_BYTES
     total_bytes: int
 
@@ -53,6 +59,7 @@ def memory(
     kept: Activations | None,
     scoring_bytes: int,
     checkpointing: bool,
+    on_cpu: bool,
 ) -> MemoryEstimate:
     """The sums.
 
@@ -66,6 +73,7 @@ def memory(
         kept: Activations of a training step, None where the model's sizes are not known.
         scoring_bytes: Of the largest forward pass without gradients.
         checkpointing: Whether layers are made again in backward.
+        on_cpu: Whether memory comes from the C library.
     """
     in_linears = num_weights(linears.modules)
     base = in_linears * formats.linear_bytes
@@ -78,7 +86,8 @@ def memory(
     moments = ADAM_MOMENTS * gradients
     copies = _copies(linears, formats, adapter_params, checkpointing=checkpointing)
     moving = max(kept.peak if kept else 0, scoring_bytes)
-    total = base + adapters + gradients + moments + copies + moving + LIBRARIES_BYTES
+    freed = round(_FREED_SHARE * moving) if on_cpu else 0
+    total = base + adapters + gradients + moments + copies + moving + freed + LIBRARIES_BYTES
     return MemoryEstimate(
         base_weights_bytes=round(base),
         adapters_bytes=adapters,
@@ -87,6 +96,7 @@ def memory(
         weight_copies_bytes=copies,
         activations_bytes=kept.peak if kept else 0,
         scoring_bytes=scoring_bytes,
+        allocator_bytes=freed,
         total_bytes=round(total),
     )
 

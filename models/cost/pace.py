@@ -10,8 +10,9 @@ _BEST_SHARE, _WORST_SHARE = 0.9, 0.25
 """Of a large product's speed that training reaches: the rest of a step moves memory. PaLM reports
 46 %, others 20 to 35 % of peak (Chowdhery et al. 2022, arXiv 2204.02311, table 3); ours against a
 measured product, which is below peak, is in docs/cost.md."""
-_WORST_CALLS = 2.0
-"""A call in a model takes up to twice a bare one's time: Python and autograd stand around it."""
+_BEST_CALLS, _WORST_CALLS = 8.0, 40.0
+"""Times a bare small sum that an operator takes within a model, with modules, autograd and adapters
+around it and memory to be moved: seen from 12 to 40 (docs/cost.md)."""
 _ASSUMED_CORE, _ASSUMED_CALL_S = 40e9, 5e-6
 """A core of a server with AVX2 at float32, and PyTorch's way to a kernel: orders of magnitude."""
 _ASSUMED_GPU, _ASSUMED_GPU_CALL_S = 100e12, 1e-5
@@ -57,8 +58,8 @@ def assumed_speed(kind: Literal["cpu", "cuda"], num_threads: int) -> Speed:
     return Speed(
         flops_per_s=_ASSUMED_CORE * num_threads,
         call_s=_ASSUMED_CALL_S,
-        basis=f"{_ASSUMED_CORE / 1e9:g} GFLOP/s for each of {num_threads} cores assumed until a "
-        "run here has measured it",
+        basis=f"{_ASSUMED_CORE / 1e9:g} GFLOP/s a core assumed, {num_threads} at work, until a run "
+        "here has measured it",
     )
 
 
@@ -72,7 +73,8 @@ def around(least: float, middle: float, most: float, num_runs: int) -> Range:
 def seconds(least: Work, most: Work, speed: Speed) -> Range:
     """Time of work that lies between two amounts."""
     return Range(
-        low=least.flops / (_BEST_SHARE * speed.flops_per_s) + least.calls * speed.call_s,
+        low=least.flops / (_BEST_SHARE * speed.flops_per_s)
+        + least.calls * speed.call_s * _BEST_CALLS,
         high=most.flops / (_WORST_SHARE * speed.flops_per_s)
         + most.calls * speed.call_s * _WORST_CALLS,
     )

@@ -8,8 +8,9 @@ class PictureSizes(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    patches: int = Field(ge=1, description="Positions in the vision tower.")
+    patches: int = Field(ge=1, description="Positions of the tower's output.")
     tokens: int = Field(ge=1, description="Positions in the language model.")
+    cached_bytes: int = Field(0, ge=0, description="Of its features where they are kept on disk.")
     of: str = Field(description="Which picture that is true of, for people.")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from rankscope.models.cost.sizes import ModelSizes, PictureSizes
 from rankscope.models.inventory import AdaptableModule, Linears, Part
 
 SMOLLM2_135M = {
@@ -36,7 +37,18 @@ _PARAMS: dict[Part, int] = {
 
 def smol_linears() -> Linears:
     """Every linear module outside head and embeddings, in model order; the tower has none."""
-    return Linears(modules=tuple(_modules()), params_by_part=_PARAMS)
+    sizes = ModelSizes(
+        vocabulary=SMOLLM2_135M["vocab_size"],
+        num_heads=SMOLLM2_135M["num_attention_heads"],
+        context_tokens=SMOLLM2_135M["max_position_embeddings"],
+        picture=PictureSizes(
+            patches=NUM_VISUAL_TOKENS,
+            tokens=NUM_VISUAL_TOKENS,
+            cached_bytes=4 * NUM_VISUAL_TOKENS * VISION_WIDTH,
+            of="any picture",
+        ),
+    )
+    return Linears(modules=tuple(_modules()), params_by_part=_PARAMS, sizes=sizes)
 
 
 def _modules() -> Iterator[AdaptableModule]:

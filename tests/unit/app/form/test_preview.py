@@ -20,6 +20,12 @@ from rankscope.models.presets import Preset, preset, presets
 from rankscope.models.reading import load_config, parse_config, read_config
 from rankscope.models.vlms.linears import known_linears
 from rankscope.storage.database import migrate, open_database
+from rankscope.storage.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(rankscope_home=tmp_path_factory.mktemp("files"))
 
 
 @pytest.fixture(scope="module")
@@ -111,12 +117,12 @@ def form(**changes: Value) -> dict[str, Value]:
     ],
 )
 def test_a_refusal_stands_beside_the_field_that_caused_it(
-    engine: Engine, changes: dict[str, Value], key: str, words: str
+    engine: Engine, process: Settings, changes: dict[str, Value], key: str, words: str
 ) -> None:
     filled = read_form(form(**changes))
     assert list(filled.problems) == [key]
     assert words in filled.problems[key][0]
-    assert preview(engine, filled)["plan"] is None
+    assert preview(engine, filled, process)["plan"] is None
 
 
 def test_all_problems_are_shown_at_once() -> None:
@@ -130,17 +136,21 @@ READ_BY_NOBODY = [p for p in presets() if known_linears(p.config.model) is not N
 
 @pytest.mark.parametrize("found", READ_BY_NOBODY, ids=lambda p: p.name)
 def test_every_preset_of_a_known_model_can_be_launched_and_is_drawn(
-    engine: Engine, found: Preset
+    engine: Engine, process: Settings, found: Preset
 ) -> None:
     filled = read_form(values_of(found.config) | {SEEDS_KEY: "3"})
     assert filled.problems == {}
     assert filled.seeds == (0, 1, 2)
-    answer = preview(engine, filled)
+    answer = preview(engine, filled, process)
     has_adapters = bool(found.config.lora.parts)
     assert answer["plan"]["has_adapters"] == has_adapters
     assert (answer["plan"]["budget_params"] > 0) == has_adapters
     assert bool(answer["plan"]["figure"]["data"]) == has_adapters
-    assert answer["time"] is None
+    cost = answer["cost"]
+    assert cost["memory"]["total_bytes"] > cost["memory"]["base_weights_bytes"] > 0
+    assert 0 < cost["time"]["total_s"]["low"] < cost["time"]["total_s"]["high"]
+    assert cost["time"]["kind"] == "operations"
+    assert "assumed" in cost["time"]["basis"]
 
 
 @pytest.mark.parametrize("scheduler", ["uniform", "static", "adalora", "full", "gradient", "hydra"])
