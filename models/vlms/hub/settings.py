@@ -12,8 +12,8 @@ QUANTISED: tuple[Precision, ...] = ("nf4", "int8")
 class HubVlm(BaseModel):
     """A vision-language model of transformers, by its hub id or from a local folder.
 
-    It must load as `AutoModelForImageTextToText`. Code that a model brings along is never run because of a setting here: only the operator of a
-    machine can allow it.
+    It must load as `AutoModelForImageTextToText`. Code that a model brings along is never run
+    because of a setting here: only the operator of a machine can allow it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", title="Hugging Face model")
