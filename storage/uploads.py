@@ -1,4 +1,4 @@
-"""Files that people send to the data root: safely named, checked by what they hold, never replaced."""
+"""Files that people send to the data root: named safely, checked by content, never replaced."""
 
 import codecs
 import os
@@ -187,8 +187,8 @@ def _check_text(path: Path, name: PurePosixPath, first_bytes: bytes | None) -> N
 
 def _safe_step(step: str) -> str:
     """A step that no shell, browser or file system takes for something else."""
-    stem, suffix = os.path.splitext(_UNSAFE.sub("_", step).strip(" .") or "_")
-    return stem[: _MAX_STEP_CHARS - len(suffix)] + suffix
+    safe = PurePosixPath(_UNSAFE.sub("_", step).strip(" .") or "_")
+    return safe.stem[: _MAX_STEP_CHARS - len(safe.suffix)] + safe.suffix
 
 
 def _made(root: Folder, parent: PurePosixPath) -> Folder:

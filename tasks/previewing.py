@@ -179,7 +179,7 @@ def _lengths(examples: Iterator[Example], processor: VlmProcessor) -> Lengths:
         num_rows=len(tokens) + len(refusals),
         tokens=Quantiles.of(tokens),
         scored=Quantiles.of(scored),
-        histogram=_histogram(tokens),
+        histogram=histogram_of(tokens),
         limit_tokens=limit,
         num_at_limit=sum(limit is not None and number >= limit for number in tokens),
         num_refused=len(refusals),
@@ -187,7 +187,7 @@ def _lengths(examples: Iterator[Example], processor: VlmProcessor) -> Lengths:
     )
 
 
-def _histogram(numbers: Sequence[int]) -> Histogram | None:
+def histogram_of(numbers: Sequence[int]) -> Histogram | None:
     """Bins of equal whole width."""
     if not numbers:
         return None

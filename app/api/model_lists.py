@@ -25,7 +25,7 @@ class Asked(BaseModel):
 
 @router.post("")
 def read_model(request: Request, asked: Asked) -> dict[str, Any]:
-    """``state`` ``reading``, ``known``, or ``refused`` with a ``message``; the first asks for it."""
+    """``state`` ``reading``, ``known``, or ``refused`` with a ``message``."""
     model = parse_config({"model": asked.model, "data": {"kind": "scenes"}}).model
     site: Site = request.app.state.site
     lists = ModelLists(site.engine, site.answers)

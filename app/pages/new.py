@@ -62,6 +62,7 @@ def _form() -> Components:
         with gr.Column(elem_classes=["new-what"]):
             layout.what()
         gr.HTML('<div id="new-model"></div>', apply_default_css=False, js_on_load=None)
+        gr.HTML('<div id="new-upload"></div>', apply_default_css=False, js_on_load=None)
         gr.HTML('<div id="new-samples"></div>', apply_default_css=False, js_on_load=None)
         gr.HTML('<div id="new-data"></div>', apply_default_css=False, js_on_load=None)
     with _card("What is trained"):

@@ -6,6 +6,7 @@ import { dataPreview } from './new_data.js';
 import { outlook } from './new_outlook.js';
 import { samples } from './new_samples.js';
 import { targets } from './new_targets.js';
+import { uploads } from './new_upload.js';
 
 const ANSWER_LIMIT_MS = 20000;
 const PAGE_ID = Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(16)).join('');
@@ -23,6 +24,7 @@ export function start(element) {
   view = {
     outlook: outlook((yaml) => fill({ yaml })),
     samples: samples(document.getElementById('new-samples')),
+    uploads: uploads(document.getElementById('new-upload')),
     data: dataPreview(document.getElementById('new-data')),
     targets: targets(document.getElementById('new-model'), document.getElementById('new-targets'), () => questions.preview({})),
     launch: launchBar(),
@@ -32,7 +34,7 @@ export function start(element) {
     link.addEventListener('click', () => fill({ preset: link.dataset.preset }));
   }
   session().then((person) => {
-    for (const part of [view.launch, view.data, view.targets]) part.know(person);
+    for (const part of [view.launch, view.uploads, view.data, view.targets]) part.know(person);
   }).catch(() => {});
   window.addEventListener('pageshow', (event) => event.persisted && view.launch.ready());
   begin();
@@ -86,8 +88,9 @@ function receivePreview(answer) {
   showBudget(answer.budget);
   keepBudgetInStep(answer.budget);
   if (answer.chosen.data) view.samples.show(answer.chosen.data);
+  view.uploads.show();
   view.data.show(answer.chosen.model, answer.chosen.data);
-  view.targets.show(answer.targets, answer.chosen.model);
+  view.targets.show(answer.targets, answer.chosen.model, answer.problems);
   if ('refusal' in answer) showRefusal(answer.refusal);
 }
 

@@ -11,13 +11,14 @@ const LOOK_AGAIN_MS = 1200;
  * @param {HTMLElement} modelPlace Below the model's fields: reading, or why it cannot be read.
  * @param {HTMLElement} targetsPlace Below the pattern: what it matches.
  * @param {() => void} look Look at the form as it is: what was read may have changed it.
- * @returns {{show: (targets: object, model: object|null) => void, want: () => void, know: (person: object) => void}}
+ * @returns {{show: (targets: object, model: object|null, problems: object) => void, want: () => void, know: (person: object) => void}}
  */
 export function targets(modelPlace, targetsPlace, look) {
   let isWanted = false; // the model is named in full, though perhaps its answer has not come
   let last = { state: 'unnamed' };
   let model = null; // settings that ``last`` is about
   let readingOf = '';
+  let isToldBesideField = false;
   let person = null;
 
   for (const field of document.querySelectorAll('[id^="field-model"]')) {
@@ -53,8 +54,9 @@ export function targets(modelPlace, targetsPlace, look) {
     look();
   }
 
-  function show(shown, about) {
+  function show(shown, about, problems) {
     [last, model] = [shown, about];
+    isToldBesideField = Object.keys(problems).some((key) => key.startsWith('model.'));
     if (readingOf !== JSON.stringify(model)) draw(shown);
     if ((shown.state === 'unread' && isWanted) || shown.state === 'reading') read();
   }
@@ -81,7 +83,7 @@ export function targets(modelPlace, targetsPlace, look) {
         return h('p', { class: 'new-reading', role: 'status' }, icon('running', 'spin'),
           `Reading what the model is made of, ${format.duration(shown.elapsed_s)} so far. Weights are not downloaded.`);
       case 'refused':
-        return problem('This model cannot be read', shown.message, button('Try again', { onClick: () => read(true) }));
+        return problem('This model cannot be read', isToldBesideField ? 'Why is told beside its field.' : shown.message, button('Try again', { onClick: () => read(true) }));
       default:
         return null;
     }
@@ -92,7 +94,7 @@ export function targets(modelPlace, targetsPlace, look) {
     want,
     know: (who) => {
       person = who;
-      show(last, model);
+      show(last, model, {});
     },
   };
 }
