@@ -118,9 +118,10 @@ def test_a_model_is_read_only_once_somebody_asks(engine: Engine, lists: ModelLis
     assert targets_shown(values, lists) == {"state": "unread"}
     filled = read_form(values, engine, lists)
     assert (filled.config, filled.problems, filled.is_waiting) == (None, {}, True)
-    assert preview(engine, filled) == {"problems": {}, "plan": None, "is_waiting": True}
-    assert budget_texts(values, lists) == {}
     settings = Settings(rankscope_home=Path("unused"))
+    waiting = {"problems": {}, "plan": None, "is_waiting": True}
+    assert preview(engine, filled, settings) == waiting
+    assert budget_texts(values, lists) == {}
     person = Person("ada", "operator")
     answer = launch(engine, settings, values, person=person, page="a", lists=lists)
     assert answer["runs"] == []
@@ -153,7 +154,7 @@ def test_a_preset_whose_model_lies_in_its_folder_is_drawn(
     values = in_folder("tiny/qwen")
     filled = read_to_the_end(values, engine, lists)
     assert filled.problems == {}
-    answer = preview(engine, filled)
+    answer = preview(engine, filled, Settings())
     assert answer["plan"]["num_modules"] == 6  # q, k and v of two layers
     assert set(budget_texts(values, lists)) == {"params", "megabytes"}
     again = ModelLists(engine, Answers())  # another process remembers it by the database
