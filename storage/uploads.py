@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 from uuid import uuid4
 
+from rankscope.models.confined import Folder
 from rankscope.models.data.dialogue import Picture, Unfit
-from rankscope.models.data.files.confined import Folder
 
 FOLDER = "uploads"
 """Below the data root; nothing that people send lands elsewhere."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
@@ -119,7 +120,7 @@ def test_a_model_is_read_only_once_somebody_asks(engine: Engine, lists: ModelLis
     filled = read_form(values, engine, lists)
     assert (filled.config, filled.problems, filled.is_waiting) == (None, {}, True)
     settings = Settings(rankscope_home=Path("unused"))
-    waiting = {"problems": {}, "plan": None, "is_waiting": True}
+    waiting: dict[str, Any] = {"problems": {}, "plan": None, "is_waiting": True}
     assert preview(engine, filled, settings) == waiting
     assert budget_texts(values, lists) == {}
     person = Person("ada", "operator")
