@@ -382,11 +382,11 @@ class RunConfig(_Section):
                 f"{', '.join(_in_model_order(both))} in both; take it out of one"
             )
         model = info.data.get("model")
-        trains_base = is_full or training.full_parts
-        if isinstance(model, HubVlm) and model.precision in QUANTISED and trains_base:
+        precision = model.precision if isinstance(model, HubVlm) else "fp32"
+        if precision in QUANTISED and (is_full or training.full_parts):
             raise ValueError(
                 f"model.precision must be fp32, bf16 or fp16 for own weights to be trained, got "
-                f"{model.precision}; choose one, or train adapters alone"
+                f"{precision}; choose one, or train adapters alone"
             )
         if optimizer is not None and optimizer.full_lr_ratio != 1 and not training.full_parts:
             raise ValueError(
