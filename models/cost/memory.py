@@ -112,7 +112,7 @@ def scoring_bytes(
 ) -> int:
     """Of scoring so many rows at once: their loss, or keys and values while they are answered."""
     assert linears.sizes is not None
-    loss = forward_bytes(linears.sizes, formats, rows=rows, tokens=tokens)
+    loss = forward_bytes(linears.sizes, rows=rows, tokens=tokens)
     cache = cache_bytes(linears.modules, formats, rows=rows, tokens=tokens + answer_tokens)
     return max(loss, cache)
 
