@@ -45,7 +45,7 @@ def masked(row: ShownRow) -> str:
     return "".join(one.text for one in row.segments if not one.is_scored)
 
 
-def test_the_answers_alone_count_towards_the_loss_and_pictures_are_told_as_one(
+def test_the_answers_alone_count_towards_the_loss(
     roots: Roots,
 ) -> None:
     folder = roots.models / "qwen"
@@ -58,9 +58,7 @@ def test_the_answers_alone_count_towards_the_loss_and_pictures_are_told_as_one(
     assert "It is red." in scored(row)
     assert "what <b>color</b>" in masked(row)
     assert "red" in masked(row)
-    (picture,) = [one for one in row.segments if one.is_repeated]
-    assert (picture.text, picture.is_scored) == ("<|image_pad|>", False)
-    assert picture.num_tokens >= 4
+    assert "<|image_pad|>" in masked(row)
     assert row.num_tokens == sum(one.num_tokens for one in row.segments)
     assert row.num_scored == sum(one.num_tokens for one in row.segments if one.is_scored)
     assert row.pictures[0].startswith("data:image/png;base64,")
