@@ -8,6 +8,7 @@ import typer
 from rankscope.app.commands import (
     compare,
     control,
+    data,
     demo,
     doctor,
     evals,
@@ -55,6 +56,7 @@ def build() -> typer.Typer:
         control.resume,
         plan.plan,
         prepare.prepare,
+        data.data,
         inspect.runs,
         inspect.show,
         inspect.logs,

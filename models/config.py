@@ -216,6 +216,12 @@ class TrainingSettings(_Section):
         lt=1,
         description="Share of the steps with a rising learning rate; then cosine to zero.",
     )
+    order: Literal["shuffled", "by_length"] = Field(
+        "shuffled",
+        title="Order of items",
+        description="shuffled: at random; by_length: items of like length, with or without "
+        "pictures, share a batch, so that less is padding; the order of batches is at random.",
+    )
     device: str = Field(
         "auto",
         pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$",
@@ -376,11 +382,11 @@ class RunConfig(_Section):
                 f"{', '.join(_in_model_order(both))} in both; take it out of one"
             )
         model = info.data.get("model")
-        is_quantised = isinstance(model, HubVlm) and model.precision in QUANTISED
-        if is_quantised and (is_full or training.full_parts):
+        precision = model.precision if isinstance(model, HubVlm) else "fp32"
+        if precision in QUANTISED and (is_full or training.full_parts):
             raise ValueError(
                 f"model.precision must be fp32, bf16 or fp16 for own weights to be trained, got "
-                f"{model.precision}; choose one, or train adapters alone"
+                f"{precision}; choose one, or train adapters alone"
             )
         if optimizer is not None and optimizer.full_lr_ratio != 1 and not training.full_parts:
             raise ValueError(

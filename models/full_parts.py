@@ -122,8 +122,13 @@ def _compute_in(model: Any, dtype: torch.dtype) -> None:  # noqa: ANN401 - metho
     """Let every pass through the model, whoever asks for it, be under autocast.
 
     ``generate`` too, which asks towers for the features of pictures itself, without ``forward``.
+    Embedded words get the number format of the model's first parameter, because SmolVLM gives it to
+    the features of pictures that take their places; others ask the words for theirs.
     """
     device = model.device.type
+    model.get_input_embeddings().register_forward_hook(
+        lambda _module, _inputs, embeds_BLE: embeds_BLE.to(model.dtype)
+    )
     model.forward = _under_autocast(model.forward, device, dtype)
     model.generate = _under_autocast(model.generate, device, dtype)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from rankscope.models.config import RunConfig
 from rankscope.models.events import OPEN_STATUSES
 from rankscope.models.reading import ConfigError
 from rankscope.storage.artifacts import RunFolder
@@ -22,31 +23,41 @@ from rankscope.storage.runs import (
     get_run,
 )
 from rankscope.storage.settings import Settings
+from rankscope.tasks.answers import Answered, Answers, Refused, Working
 from rankscope.tasks.asking import QueueAway, request_export, resume, stop, wake
 from rankscope.tasks.costing import Cost
+from rankscope.tasks.data_preview import DataPreview
 from rankscope.tasks.evaluating import Wish, add_evaluation, resume_evaluation, wish_of
 from rankscope.tasks.fetching import prepare_smol
 from rankscope.tasks.jobs import EvaluationJob
 from rankscope.tasks.learning import Learnt, keep_learned, learn_from_runs
 from rankscope.tasks.machine import gpus
+from rankscope.tasks.model_lists import ModelLists
 from rankscope.tasks.planning import Plan
 from rankscope.tasks.processes import JobFailed, TrainingProcess, answer_of, environment
 from rankscope.tasks.submitting import MAX_SEEDS, add_run, cost, inventory_of, plan, submit
 
 __all__ = [
     "MAX_SEEDS",
+    "Answered",
+    "Answers",
     "Cost",
+    "DataPreview",
     "Foreground",
     "ForegroundEvaluation",
     "JobFailed",
     "Learnt",
+    "ModelLists",
     "Plan",
     "QueueAway",
+    "Refused",
     "Wish",
+    "Working",
     "add_evaluation",
     "add_run",
     "check_training_packages",
     "cost",
+    "data_request",
     "export",
     "gpus",
     "inventory_of",
@@ -54,6 +65,7 @@ __all__ = [
     "learn_from_runs",
     "plan",
     "prepare_smol",
+    "preview_data",
     "request_export",
     "resume",
     "resume_evaluation",
@@ -168,3 +180,18 @@ def export(engine: Engine, run_id: str, to: Path) -> dict[str, Any]:
     config = get_run(engine, run_id).config
     answer: dict[str, Any] = json.loads(answer_of("exporting", run_id, str(to), config=config))
     return answer
+
+
+def preview_data(config: RunConfig) -> DataPreview:
+    """What the config's model would see of its data; a process of its own looks.
+
+    Raises:
+        JobFailed: The data cannot be read at all.
+    """
+    answer = answer_of("previewing", data_request(config), config=config)
+    return DataPreview.model_validate_json(answer)
+
+
+def data_request(config: RunConfig) -> str:
+    """What :mod:`rankscope.tasks.previewing` is asked."""
+    return config.model_dump_json(include={"model", "data"})

@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from transformers.utils import logging
+from transformers.utils.logging import disable_progress_bar
 
 from rankscope.models.vlms.smol import published
 from rankscope.models.vlms.smol.converting import (
@@ -55,7 +55,7 @@ def main() -> int:
     parser.add_argument("gguf", type=Path, help="SmolLM2's file")
     parser.add_argument("folder", type=Path, help="where to write; must not exist")
     arguments = parser.parse_args()
-    logging.disable_progress_bar()
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         convert(arguments.gguf, arguments.folder)
     except (ValueError, OSError) as error:

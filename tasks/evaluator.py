@@ -26,8 +26,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from rankscope.models.benchmarks.contract import Benchmark, Item, digest_of
 from rankscope.models.benchmarks.files import content_hash, located
-from rankscope.models.benchmarks.protocol import IMAGE_PLACEHOLDER, answer_in
-from rankscope.models.data.dialogue import Example, Picture, Turn
+from rankscope.models.benchmarks.protocol import answer_in
+from rankscope.models.data.dialogue import IMAGE_MARKER, Example, Picture, Turn
 from rankscope.models.evaluation import EvaluationStatus
 from rankscope.models.events import LIVE_STATUSES
 from rankscope.storage.benchmark_answers import Attempt, StoredAnswer, read_answers
@@ -182,7 +182,7 @@ def _example(benchmark: Benchmark, number: int, item: Item) -> Example:
     """The question as a dialogue, which the model's own processor words; its answer is dropped."""
     where = f"{benchmark.kind} item {item.key}"
     pictures = () if item.image is None else (Picture(_name(item), item.image, where),)
-    prompt = f"{IMAGE_PLACEHOLDER}\n{item.prompt}" if pictures else item.prompt
+    prompt = f"{IMAGE_MARKER}\n{item.prompt}" if pictures else item.prompt
     turns = (Turn("user", prompt), Turn("assistant", "-"))
     return Example(item.key, number + 1, pictures, turns, file=benchmark.kind)
 

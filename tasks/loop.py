@@ -17,7 +17,12 @@ from typing_extensions import override
 
 from rankscope.models.config import RunConfig
 from rankscope.models.tuning import Tuning
-from rankscope.tasks.batches import Collator, ShuffledItems
+from rankscope.tasks.batches import (
+    Collator,
+    LengthGroupedItems,
+    ShuffledItems,
+    training_items,
+)
 from rankscope.tasks.checkpoints import (
     CheckpointState,
     Tensors,
@@ -58,13 +63,11 @@ class RankTrainer(Trainer):
         self.last_checkpoint = ("", 0)
         self.folder = folder
         self._checkpoint: tuple[CheckpointState, Tensors] | None = None
-        training = config.training
-        positions = training.steps * training.accumulation_steps * training.batch_size
         super().__init__(
             model=tuning.model,
             args=_arguments(config, folder, next(tuning.model.parameters()).device),
             data_collator=collator,
-            train_dataset=ShuffledItems(len(collator.part), positions, config.seed),
+            train_dataset=training_items(config, collator.part),
             callbacks=[callback],
         )
         self.remove_callback(PrinterCallback)  # what it prints our events tell
@@ -77,7 +80,7 @@ class RankTrainer(Trainer):
     @override
     def _get_train_sampler(self, *_: Any) -> torch.utils.data.Sampler[int]:
         # The data set itself is the shuffled order.
-        assert isinstance(self.train_dataset, ShuffledItems)
+        assert isinstance(self.train_dataset, ShuffledItems | LengthGroupedItems)
         return torch.utils.data.SequentialSampler(self.train_dataset)
 
     @override

@@ -40,6 +40,7 @@ class Plan(BaseModel):
     ranks_decided_at_steps: tuple[int, ...]
     ranks_are_final: bool = Field(description="Whether the ranks shown stay to the end.")
     note: str
+    model_note: str = Field("", description="What to know about the base model's weights.")
 
 
 def plan_run(

@@ -126,9 +126,18 @@ def answer_of(verb: str, *arguments: str, config: RunConfig) -> str:
         check=False,
     )
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no word"]
-        raise JobFailed(lines[-1])
-    return done.stdout.strip().splitlines()[-1]
+        raise JobFailed(reason_of(done.stderr))
+    return last_line(done.stdout)
+
+
+def last_line(said: str) -> str:
+    """What a process answers; libraries may have printed before."""
+    return said.strip().split("\n")[-1]  # texts may hold what splitlines takes for line breaks
+
+
+def reason_of(complained: str) -> str:
+    """Why a process failed, in its own last words."""
+    return (complained.strip().splitlines() or ["no word"])[-1]
 
 
 def environment(config: RunConfig, *, num_processes: int = 1) -> dict[str, str]:

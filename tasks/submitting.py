@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 from rankscope.models.config import RunConfig
 from rankscope.models.inventory import Inventory, Linears
 from rankscope.models.reading import ConfigError, parse_config
+from rankscope.models.vlms import SmolVlm
 from rankscope.models.vlms.linears import known_linears
 from rankscope.storage.choices import Origin
 from rankscope.storage.inventories import get_linears, put_linears
@@ -123,7 +124,10 @@ def plan(config: RunConfig, engine: Engine | None = None) -> Plan:
     if engine is not None:
         offline = resolve_offline(engine, wanted_by(config), inventory.modules)
     other = sum(linears.params_by_part[part] for part in config.training.full_parts)
-    return plan_run(config, inventory, offline, other_trainable_params=other)
+    planned = plan_run(config, inventory, offline, other_trainable_params=other)
+    if isinstance(config.model, SmolVlm):
+        return planned.model_copy(update={"model_note": config.model.remark})
+    return planned
 
 
 def cost(

@@ -1,7 +1,5 @@
 """A few pictures of a data set with their questions and answers, before anything is launched."""
 
-import base64
-import io
 import json
 from functools import lru_cache
 from itertools import islice
@@ -14,16 +12,16 @@ from rankscope.app.door.identity import viewer
 from rankscope.app.pages.contract import Site
 from rankscope.models.data import AnyDataset, FileData, HubData
 from rankscope.models.data.contract import VqaDataset
-from rankscope.models.data.dialogue import Example, Picture
+from rankscope.models.data.dialogue import Example
 from rankscope.models.data.files.opening import open_data
 from rankscope.models.data.parts import DialoguePart
+from rankscope.models.data.thumbnails import thumbnail
 from rankscope.models.reading import ConfigError, parse_config
 from rankscope.models.roots import Roots
 
 NUM_SAMPLES = 8
 IMAGE_SIZE_PX = 48
 """What the embedded model sees; the browser enlarges it."""
-THUMBNAIL_PX = 192
 
 router = APIRouter(prefix="/api/samples", tags=["samples"], dependencies=[Depends(viewer)])
 _one_at_a_time = Lock()
@@ -74,16 +72,8 @@ def _shown(example: Example) -> dict[str, str]:
     """The last question and answer; of several pictures the first."""
     part = DialoguePart((example,), ("",))
     return {
-        "image": _data_uri(example.pictures[0]) if example.pictures else "",
+        "image": thumbnail(example.pictures[0]) if example.pictures else "",
         "question": part.questions[0],
         "answer": part.answers[0],
         "skill": "",
     }
-
-
-def _data_uri(picture: Picture) -> str:
-    image = picture.open()
-    image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

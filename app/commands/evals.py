@@ -4,10 +4,12 @@ from typing import Annotated
 
 import typer
 
+from rankscope.app.commands.evaluate import evaluate_in_foreground
 from rankscope.app.options import AsJson
 from rankscope.app.shown_evaluations import difference_row, evaluation_row
 from rankscope.app.store import open_store
 from rankscope.app.terminal import count, out, percent, print_json, print_table
+from rankscope.app.told_evaluations import shown, tell
 from rankscope.models.reading import ConfigError
 from rankscope.storage.benchmark_figures import Difference, compare
 from rankscope.storage.evaluations import (
@@ -20,9 +22,6 @@ from rankscope.storage.evaluations import (
 from rankscope.storage.settings import Settings
 from rankscope.tasks import client
 
-POINTS = ("perception", "cognition", "total", "score")
-"""Metrics that are points and no fractions."""
-
 
 def evals(
     evaluations: Annotated[
@@ -33,16 +32,24 @@ def evals(
     resume: Annotated[
         bool, typer.Option("--resume", help="Put it back into the queue for the rest.")
     ] = False,
+    foreground: Annotated[
+        bool, typer.Option("--foreground", help="With --resume: answer the rest here and now.")
+    ] = False,
     as_json: AsJson = False,
-) -> None:
+) -> int | None:
     """List evaluations on benchmarks, show one, or compare two on the same items."""
     settings = Settings()
     engine = open_store(settings)
     ids = [resolve_evaluation(engine, prefix) for prefix in evaluations or []]
     if (stop or resume) and (len(ids) != 1 or stop == resume):
         raise ConfigError("--stop and --resume need one evaluation, and one of them; give its id")
+    if foreground and not resume:
+        raise ConfigError("--foreground has an effect with --resume only; leave it out")
     if stop:
         stop_evaluation(engine, ids[0])
+    if resume and foreground:
+        client.check_training_packages()
+        return evaluate_in_foreground(engine, settings, ids[0], as_json=as_json)
     if resume:
         queue = get_evaluation(engine, ids[0]).queue
         client.resume_evaluation(engine, settings, ids[0], queue)
@@ -50,59 +57,15 @@ def evals(
     match found:
         case []:
             _print_list(list_evaluations(engine), as_json=as_json)
-        case [one] if as_json:
-            print_json(evaluation_row(one))
         case [one]:
-            print_evaluation(one)
+            tell(one, as_json=as_json)
         case [ours, theirs]:
             _print_difference(ours, theirs, compare(engine, ours, theirs), as_json=as_json)
         case _:
-            raise ConfigError(f"at most two evaluations can be compared, got {len(found)}")
-
-
-def print_evaluation(evaluation: EvaluationRecord) -> None:
-    """Where it stands, and its figures."""
-    reason = f": {evaluation.status_reason}" if evaluation.status_reason else ""
-    out.print(
-        f"{evaluation.id} {evaluation.benchmark} of {evaluation.title}, {evaluation.status}{reason}"
-        f", {count(evaluation.num_answered)} of {count(evaluation.num_items)} items",
-        markup=False,
-    )
-    score = evaluation.score
-    if score is None:
-        return
-    rows = [
-        [name, shown(name, value), _interval(score["intervals"].get(name))]
-        for name, value in score["metrics"].items()
-    ]
-    print_table("", ["metric", "value", "95 % over items"], rows)
-    names = list(dict.fromkeys(name for found in score["by_category"].values() for name in found))
-    print_table(
-        "",
-        ["category", *names],
-        [
-            [category, *(shown(name, found.get(name)) for name in names)]
-            for category, found in score["by_category"].items()
-        ],
-    )
-    settings = [f"{name}: {value}" for name, value in score["settings"].items()]
-    for note in [*settings, *score["notes"]]:
-        out.print(note, markup=False)
-
-
-def shown(name: str, value: float | None) -> str:
-    """A metric as people read it."""
-    if value is None:
-        return "–"
-    if name == "items":
-        return count(value)
-    if name in POINTS:
-        return f"{value:,.1f}"
-    return f"{value:.1f} %" if name.endswith("_percent") else percent(value)
-
-
-def _interval(bounds: list[float] | None) -> str:
-    return "" if bounds is None else f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f} %"
+            raise ConfigError(
+                f"at most two evaluations can be compared, got {len(found)}; name two"
+            )
+    return None
 
 
 def _print_list(evaluations: list[EvaluationRecord], *, as_json: bool) -> None:

@@ -10,12 +10,11 @@ import typer
 from rich.progress import Progress, TaskID
 from sqlalchemy import Engine
 
-from rankscope.app.commands.evals import print_evaluation
 from rankscope.app.interrupts import Interrupts
 from rankscope.app.options import AsJson
-from rankscope.app.shown_evaluations import evaluation_row
 from rankscope.app.store import open_store
-from rankscope.app.terminal import err, print_json, progress_bar
+from rankscope.app.terminal import err, progress_bar
+from rankscope.app.told_evaluations import tell
 from rankscope.models.adapter_folder import CONFIG_NAME
 from rankscope.models.reading import load_mapping, overridden
 from rankscope.storage.evaluations import EvaluationRecord, get_evaluation
@@ -117,14 +116,6 @@ def evaluate_in_foreground(
     if last.status == "failed":
         err.print(f"error: evaluation {last.id} failed: {last.status_reason}", markup=False)
     return EXIT_CODES[last.status]
-
-
-def tell(evaluation: EvaluationRecord, *, as_json: bool) -> None:
-    """The evaluation as it stands."""
-    if as_json:
-        print_json(evaluation_row(evaluation))
-    else:
-        print_evaluation(evaluation)
 
 
 def _subject(settings: Settings, what: str, model: Path | None) -> dict[str, Any]:

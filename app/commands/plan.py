@@ -31,7 +31,7 @@ def plan(config: ConfigPath, overrides: Overrides = None, as_json: AsJson = Fals
         + (f"; {planned.note}" if planned.note else "")
         + "\n"
     )
-    _print_parts(cost)
+    _print_parts(cost, planned.model_note)
     _print_cost(cost)
 
 
@@ -50,7 +50,7 @@ def _print_ranks(planned: client.Plan) -> None:
     )
 
 
-def _print_parts(cost: client.Cost) -> None:
+def _print_parts(cost: client.Cost, note: str) -> None:
     rows = [
         [part, count(one.params), count(one.trainable_params), _HOW[one.how]]
         for part, one in cost.parts.items()
@@ -58,7 +58,7 @@ def _print_parts(cost: client.Cost) -> None:
     total = sum(one.params for one in cost.parts.values())
     rows.append(["whole model", count(total), count(cost.trainable_params), ""])
     print_table("Parameters", ["part", "base model", "trained", "how"], rows)
-    out.print()
+    out.print(f"{note}\n" if note else "")
 
 
 def _print_cost(cost: client.Cost) -> None:

@@ -153,7 +153,7 @@ class BenchmarksPage {
     if (this.chosen) address.set('id', this.chosen);
     this.compared.forEach((id) => address.append('with', id));
     const query = address.toString();
-    window.history.replaceState(null, '', query ? `?${query}` : window.location.pathname);
+    window.history.replaceState(null, '', window.location.pathname + (query && `?${query}`));
   }
 }
 

@@ -5,6 +5,8 @@ import { draw } from './plots.js';
 import { button, copyButton, format, h, problem, replace, skeleton } from './ui.js';
 
 const MAX_YAML_BYTES = 65536;
+const STALE = 'As of the last values that were right.';
+const WAITING = 'Shown once the model has been read.';
 
 /**
  * The panel.
@@ -16,7 +18,7 @@ export function outlook(loadYaml) {
   const warnings = h('div', { class: 'new-warnings' });
   const map = h('div', { class: 'new-map' }, skeleton(240));
   const note = h('p', { class: 'muted small' });
-  const stale = h('p', { class: 'new-stale', hidden: true }, 'As of the last values that were right.');
+  const stale = h('p', { class: 'new-stale', hidden: true }, STALE);
   const texts = textPanel();
   const loader = yamlLoader(loadYaml);
   let drawn = '';
@@ -24,6 +26,7 @@ export function outlook(loadYaml) {
   function show(answer) {
     element.classList.toggle('is-stale', !answer.plan);
     stale.hidden = Boolean(answer.plan);
+    stale.textContent = answer.is_waiting ? WAITING : STALE;
     if (!answer.plan) return;
     replace(warnings, ...costWarnings(answer.cost));
     replace(facts, factsOf(answer));

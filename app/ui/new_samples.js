@@ -47,8 +47,8 @@ function strip(items) {
         item.image
           ? h('img', { src: item.image, alt: `Sample picture ${index + 1} of ${items.length}` })
           : h('span', { class: 'no-picture' }, 'no picture'),
-        h('span', { class: 'question' }, item.question),
-        h('strong', null, item.answer),
+        h('span', { class: 'question', title: item.question }, item.question),
+        h('strong', { title: item.answer }, item.answer),
       ),
     ),
   );

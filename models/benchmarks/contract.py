@@ -21,7 +21,7 @@ class Item:
             of an MMBench question, the two questions about an MME picture. Else the key.
         image: Its picture, as a file or as bytes; None for a question of text alone.
         prompt: The user's words as the protocol builds them, without the picture's placeholder;
-            ``protocol.conversation`` puts the rest around them.
+            the model's processor puts the rest around them.
         categories: What it tests; scores are also reported for each of these.
         gold: The right answer, or the answers of ten annotators.
         options: What the letters A, B, ... stand for; "" for a letter that stands for nothing.

@@ -18,9 +18,9 @@ from rankscope.models.benchmarks.contract import (
     mean,
     mean_by_category,
 )
-from rankscope.models.benchmarks.folders import Folder
 from rankscope.models.benchmarks.protocol import SHORT_MAX_NEW_TOKENS
 from rankscope.models.benchmarks.rows import by_key, read_json, read_jsonl, row_of
+from rankscope.models.confined import Folder
 
 OPEN_TYPE = "query"
 """The structural type of questions that are not answered by choosing or by yes and no."""
@@ -43,7 +43,7 @@ class Gqa(Benchmark):
     @override
     def read_items(self) -> Iterator[Item]:
         annotations = row_of(str(self.annotation_file), read_json(self.annotation_file))
-        pictures = Folder(self.image_dir)
+        pictures = Folder.at(self.image_dir)
         questions = by_key(read_jsonl(self.question_file), lambda row: row.name("question_id"))
         for key, question in questions.items():
             if key not in annotations.cells:
@@ -55,7 +55,7 @@ class Gqa(Benchmark):
             yield Item(
                 key=key,
                 group=key,
-                image=pictures.find(question.text("image"), question.place),
+                image=pictures.file(question.text("image"), question.place),
                 prompt=question.text("text"),
                 categories=(types.text("structural"), f"about {types.text('semantic')}"),
                 gold=(annotation.text("answer"),),

@@ -22,9 +22,9 @@ from rankscope.models.benchmarks.contract import (
     least_by_group,
     mean,
 )
-from rankscope.models.benchmarks.folders import Folder
 from rankscope.models.benchmarks.protocol import SHORT_ANSWER, SHORT_MAX_NEW_TOKENS
 from rankscope.models.benchmarks.rows import Row, read_jsonl, read_lines, shortened
+from rankscope.models.confined import Folder
 
 PERCEPTION = (
     *("existence", "count", "position", "color", "posters"),
@@ -56,7 +56,7 @@ class Mme(Benchmark):
 
     @override
     def read_items(self) -> Iterator[Item]:
-        folder = Folder(self.data_dir)
+        folder = Folder.at(self.data_dir)
         rows_by_picture: defaultdict[str, list[Row]] = defaultdict(list)
         for row in read_jsonl(self.question_file):
             rows_by_picture[row.text("question_id")].append(row)
@@ -77,7 +77,7 @@ class Mme(Benchmark):
                 yield Item(
                     key=f"{picture}#{number}",
                     group=picture,
-                    image=folder.find(row.text("image"), row.place),
+                    image=folder.file(row.text("image"), row.place),
                     prompt=row.text("text"),
                     categories=(task,),
                     gold=(answers[question],),
@@ -142,10 +142,10 @@ def _answers(folder: Folder, task: str, picture: str, row: Row) -> Mapping[str, 
     Raises:
         ValueError: If the text is missing or says anything but yes and no.
     """
-    texts = f"{task}/questions_answers_YN" if folder.has_folder(f"{task}/images") else task
+    texts = f"{task}/questions_answers_YN" if (folder.path / task / "images").is_dir() else task
     name = picture.rpartition("/")[2].partition(".")[0]
     answers: dict[str, str] = {}
-    for place, line in read_lines(folder.find(f"{texts}/{name}.txt", row.place)):
+    for place, line in read_lines(folder.file(f"{texts}/{name}.txt", row.place)):
         question, tab, answer = line.strip().partition("\t")
         if not tab or answer.lower() not in {"yes", "no"}:
             raise ValueError(

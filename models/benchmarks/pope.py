@@ -17,9 +17,9 @@ from pydantic import ConfigDict, Field
 from typing_extensions import override
 
 from rankscope.models.benchmarks.contract import Benchmark, Item, Verdict, mean
-from rankscope.models.benchmarks.folders import Folder
 from rankscope.models.benchmarks.protocol import SHORT_ANSWER, SHORT_MAX_NEW_TOKENS
 from rankscope.models.benchmarks.rows import Row, by_key, read_jsonl
+from rankscope.models.confined import Folder
 
 CATEGORIES = ("adversarial", "popular", "random")
 LABELS = ("yes", "no")
@@ -47,7 +47,7 @@ class Pope(Benchmark):
         questions = by_key(read_jsonl(self.question_file), _key)
         present = {row.text("category") for row in questions.values()}
         labels = _labels(self.label_dir, sorted(present))
-        pictures = Folder(self.image_dir)
+        pictures = Folder.at(self.image_dir)
         for key, row in questions.items():
             asked = _asked(row.text("category"), row)
             if not labels[asked]:
@@ -59,7 +59,7 @@ class Pope(Benchmark):
             yield Item(
                 key=key,
                 group=key,
-                image=pictures.find(asked[1], row.place),
+                image=pictures.file(asked[1], row.place),
                 prompt=row.text("text"),
                 categories=(asked[0],),
                 gold=(labels[asked].popleft(),),

@@ -1,15 +1,10 @@
-"""How LLaVA-1.5 and MobileVLM ask: one conversation template and two ways to want short answers.
+"""How LLaVA-1.5 and MobileVLM ask: two ways to want short answers, within a model's own template.
 
 Greedy decoding (temperature 0, one beam). Source: conversation ``v1`` in ``llava/conversation.py``
 and ``mobilevlm/conversation.py`` (system, " USER: ", " ASSISTANT:"), the suffixes in LLaVA's
 ``docs/Evaluation.md``, the lengths and the end of an answer in ``eval/model_vqa_*.py`` of both.
 """
 
-SYSTEM_PROMPT = (
-    "A chat between a curious user and an artificial intelligence assistant. "
-    "The assistant gives helpful, detailed, and polite answers to the user's questions."
-)
-IMAGE_PLACEHOLDER = "<image>"
 END_OF_ANSWER = "</s>"
 
 SHORT_ANSWER = "Answer the question using a single word or phrase."
@@ -17,12 +12,6 @@ OPTION_LETTER = "Answer with the option's letter from the given choices directly
 
 SHORT_MAX_NEW_TOKENS = 128
 CHOICE_MAX_NEW_TOKENS = 1024
-
-
-def conversation(prompt: str, *, has_image: bool) -> str:
-    """Everything a model reads before it answers; the picture goes where the placeholder is."""
-    turn = f"{IMAGE_PLACEHOLDER}\n{prompt}" if has_image else prompt
-    return f"{SYSTEM_PROMPT} USER: {turn} ASSISTANT:"
 
 
 def answer_in(generated: str) -> str:

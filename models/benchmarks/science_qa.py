@@ -20,10 +20,8 @@ from rankscope.models.benchmarks.contract import (
     mean,
     mean_by_category,
 )
-from rankscope.models.benchmarks.folders import Folder
 from rankscope.models.benchmarks.protocol import (
     CHOICE_MAX_NEW_TOKENS,
-    IMAGE_PLACEHOLDER,
     OPTION_LETTER,
 )
 from rankscope.models.benchmarks.rows import (
@@ -34,6 +32,8 @@ from rankscope.models.benchmarks.rows import (
     row_of,
     shortened,
 )
+from rankscope.models.confined import Folder
+from rankscope.models.data.dialogue import IMAGE_MARKER
 
 LETTERS = ("A", "B", "C", "D", "E")
 # The last dot is any character but a line break, as in the official script: an answer that ends
@@ -62,7 +62,7 @@ class ScienceQa(Benchmark):
         splits = row_of(str(self.split_file), read_json(self.split_file))
         problems = row_of(str(self.problem_file), read_json(self.problem_file))
         in_test = frozenset(splits.texts("test"))
-        pictures = Folder(self.image_dir)
+        pictures = Folder.at(self.image_dir)
         for key, question in by_key(self._questions(), lambda row: row.name("id")).items():
             if key not in in_test:
                 raise question.refused(f"id must be in the test part of {self.split_file}", key)
@@ -120,11 +120,11 @@ def _item(key: str, question: Row, problem: Row, pictures: Folder) -> Item:
     turns = question.rows("conversations")
     if not turns:
         raise question.refused("conversations must begin with the question", turns)
-    words = turns[0].text("value").replace(IMAGE_PLACEHOLDER, "").strip()
+    words = turns[0].text("value").replace(IMAGE_MARKER, "").strip()
     return Item(
         key=key,
         group=key,
-        image=pictures.find(question.text("image"), question.place) if has_image else None,
+        image=pictures.file(question.text("image"), question.place) if has_image else None,
         prompt=f"{words}\n{OPTION_LETTER}",
         categories=(problem.text("subject"), "with picture" if has_image else "text alone"),
         gold=(LETTERS[answer],),

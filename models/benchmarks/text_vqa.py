@@ -20,9 +20,9 @@ from rankscope.models.benchmarks.contract import (
     mean_by_category,
 )
 from rankscope.models.benchmarks.evalai import processed
-from rankscope.models.benchmarks.folders import Folder
 from rankscope.models.benchmarks.protocol import SHORT_ANSWER, SHORT_MAX_NEW_TOKENS
 from rankscope.models.benchmarks.rows import Row, by_key, read_json, read_jsonl, row_of
+from rankscope.models.confined import Folder
 
 NUM_ANNOTATORS = 10
 OCR_LINE = "Reference OCR token:"
@@ -76,7 +76,7 @@ class TextVqa(Benchmark):
         file = row_of(str(self.annotation_file), read_json(self.annotation_file))
         annotations = by_key(file.rows("data"), lambda row: row.name("question_id"))
         prompts = None if self.question_file is None else _prompts(self.question_file)
-        pictures = Folder(self.image_dir)
+        pictures = Folder.at(self.image_dir)
         for key, row in annotations.items():
             answers = row.texts("answers")
             if len(answers) != NUM_ANNOTATORS:
@@ -87,7 +87,7 @@ class TextVqa(Benchmark):
             yield Item(
                 key=key,
                 group=key,
-                image=pictures.find(f"{asked[0]}.jpg", row.place),
+                image=pictures.file(f"{asked[0]}.jpg", row.place),
                 # As LLaVA's file and lmms-eval write it; the annotations have small letters.
                 prompt=f"{row.text('question').capitalize()}\n{SHORT_ANSWER}"
                 if prompts is None

@@ -220,6 +220,7 @@ class Example:
         turns: At most one system turn, then user and assistant in turn, the assistant last; after
             an assistant's call a tool may answer.
         file: As the data set calls it, "" where rows come from none.
+        skill: What the row tests, as the data say; "" if they do not.
 
     Raises:
         Unfit: If a rule does not hold.
@@ -230,6 +231,7 @@ class Example:
     pictures: tuple[Picture, ...]
     turns: tuple[Turn, ...]
     file: str = ""
+    skill: str = ""
 
     def __post_init__(self) -> None:
         _check_order([turn.role for turn in self.turns])

@@ -101,7 +101,11 @@ class Easel:
 def naming(easel: Easel) -> list[Item]:
     """What the one thing in the picture is."""
     question = "What is this? Answer with one word."
-    return [Item(drawing, question, *drawing.things, NAMING) for drawing in easel.singles]
+    return [
+        Item(drawing, question, thing, NAMING)
+        for drawing in easel.singles
+        for thing in drawing.things
+    ]
 
 
 def counting(easel: Easel) -> list[Item]:

@@ -1,5 +1,6 @@
 """From what a run says about its data to the parts that it trains, measures and scores on."""
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,6 +14,10 @@ from rankscope.models.data.files.settings import FileData, HubData
 from rankscope.models.data.parts import DataPart, DialoguePart, Splits
 from rankscope.models.data.record import DataRecord
 from rankscope.models.roots import Roots
+
+MAX_SKILLS = 40
+"""Kept apart, the most frequent; accuracies by the others are one, called so:"""
+OTHER_SKILLS = "other skills"
 
 
 @dataclass(frozen=True)
@@ -57,23 +62,22 @@ def _read(data: FileData | HubData, roots: Roots, on_rows: Progress) -> LoadedDa
     parts = load_parts(
         open_data(data, roots.data), pictures_folder=roots.pictures, progress=on_rows
     )
-    return LoadedData(
-        splits=Splits(
-            train=_part(parts.train),
-            probe=_part(parts.probe),
-            validation=_part(parts.validation),
-            test=_part(parts.test),
-        ),
-        record=_record(parts),
-    )
+    all_parts = (parts.train, parts.probe, parts.validation, parts.test)
+    counted = Counter(row.skill for part in all_parts for row in part if row.skill)
+    told = frozenset(skill for skill, _ in counted.most_common(MAX_SKILLS))
+    train, probe, validation, test = (_part(part, told) for part in all_parts)
+    splits: Splits[DataPart] = Splits(train, probe, validation, test)
+    return LoadedData(splits=splits, record=_record(parts))
 
 
-def _part(examples: tuple[Example, ...]) -> DialoguePart:
-    return DialoguePart(examples, tuple(_skill(example) for example in examples))
+def _part(examples: tuple[Example, ...], told: frozenset[str]) -> DialoguePart:
+    return DialoguePart(examples, tuple(_skill(example, told) for example in examples))
 
 
-def _skill(example: Example) -> str:
-    """What can be told of any dialogue: how many pictures it is about."""
+def _skill(example: Example, told: frozenset[str]) -> str:
+    """What the data say, or what can be told of any dialogue: how many pictures it is about."""
+    if example.skill:
+        return example.skill if example.skill in told else OTHER_SKILLS
     match len(example.pictures):
         case 0:
             return "text alone"

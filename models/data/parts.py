@@ -37,6 +37,16 @@ class DataPart(Protocol):
         """Pictures that items are about."""
         ...
 
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Of each item, in characters of all its turns."""
+        ...
+
+    @property
+    def has_pictures(self) -> tuple[bool, ...]:
+        """Whether each item is about a picture."""
+        ...
+
     def __len__(self) -> int: ...
 
     def examples(self, indices: Sequence[int] | IntArray) -> list[Example]:
@@ -96,6 +106,17 @@ class VqaPart:
     def num_pictures(self) -> int:
         """Pictures that items ask about."""
         return len(np.unique(self.image_ids_I))
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Characters of question and answer."""
+        pairs = zip(self.questions, self.answers, strict=True)
+        return tuple(len(question) + len(answer) for question, answer in pairs)
+
+    @property
+    def has_pictures(self) -> tuple[bool, ...]:
+        """Every item asks about one."""
+        return (True,) * len(self)
 
     def images_of(self, indices: Sequence[int] | IntArray) -> UInt8Array:
         """Pictures of the given items, shape (len(indices), H, W, C)."""
@@ -165,6 +186,16 @@ class DialoguePart:
     def answers(self) -> tuple[str, ...]:
         """The last answers."""
         return tuple(example.turns[-1].text for example in self.dialogues)
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Characters of all turns."""
+        return tuple(example.num_chars for example in self.dialogues)
+
+    @property
+    def has_pictures(self) -> tuple[bool, ...]:
+        """Whether each dialogue is about any."""
+        return tuple(bool(example.pictures) for example in self.dialogues)
 
     @property
     def num_pictures(self) -> int:

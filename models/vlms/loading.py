@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rankscope.models.data.dialogue import Example
 from rankscope.models.roots import Roots
@@ -28,6 +28,11 @@ class VlmProcessor(Protocol):
     """Dialogues and their pictures to batches, generated tokens to answers."""
 
     max_answer_tokens: int
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The model's own."""
+        ...
 
     def training_batch(self, examples: Sequence[Example]) -> dict[str, Tensor]:
         """A right-padded batch with labels on what the assistant says only."""

@@ -86,5 +86,8 @@ class SmolVlm(BaseModel):
         6, ge=1, le=512, description="Tokens to generate at most for one answer."
     )
 
+    remark: ClassVar[str] = "de-quantised 4-bit weights (Q4_1) in the language model"
+    """For people, wherever the model is planned."""
+
     threads: ClassVar[int | None] = 1
     """CPU threads that serve this model best: a second one waits for whatever else runs here."""

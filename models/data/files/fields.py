@@ -7,6 +7,8 @@ from rankscope.models.data.dialogue import Role, Turn, Unfit
 from rankscope.models.data.files.contract import Record
 from rankscope.models.data.files.settings import Columns
 
+MAX_SKILL = 60
+"""Characters of a skill's name; accuracies are reported by it."""
 _MEDIA = ("video", "videos", "audio", "audios")
 
 
@@ -22,6 +24,21 @@ def key_of(record: Record, columns: Columns) -> str:
             "change it, or name another column under columns.key",
         )
     return str(key)
+
+
+def skill_of(record: Record, columns: Columns) -> str:
+    """What the row tests, "" if it does not say."""
+    skill = record.get(columns.skill)
+    if skill is None or skill == "":
+        return ""
+    if isinstance(skill, bool) or not isinstance(skill, str | int) or len(str(skill)) > MAX_SKILL:
+        raise Unfit(
+            f"column {columns.skill} must hold text of at most {MAX_SKILL} characters or whole "
+            "numbers",
+            told(skill),
+            "change it, or name another column under columns.skill",
+        )
+    return str(skill)
 
 
 def pictures_in(record: Record, columns: Columns) -> tuple[object, ...]:

@@ -12,9 +12,9 @@ from types import ModuleType
 
 from typing_extensions import override
 
+from rankscope.models.confined import Folder
 from rankscope.models.data.dialogue import Unfit
 from rankscope.models.data.files.arrow_files import ArrowStream
-from rankscope.models.data.files.confined import Folder
 from rankscope.models.data.files.contract import BrokenRow, Record, Row, Source
 from rankscope.models.data.files.settings import HubData
 

@@ -1,7 +1,7 @@
 """All rows at once: dealt to their parts, counted, hashed; broken ones refused or left out."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rankscope.models.data.dialogue import Example, Picture, Unfit
@@ -106,7 +106,7 @@ def _kept(example: Example, digests: tuple[bytes, ...], folder: Path) -> Example
         _as_file(picture, digest, folder)
         for picture, digest in zip(example.pictures, digests, strict=True)
     )
-    return Example(example.key, example.row, tuple(pictures), example.turns, example.file)
+    return replace(example, pictures=tuple(pictures))
 
 
 def _as_file(picture: Picture, digest: bytes, folder: Path) -> Picture:

@@ -4,10 +4,10 @@ from fnmatch import fnmatchcase
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
+from rankscope.models.confined import Folder
 from rankscope.models.data.dialogue import Unfit
 from rankscope.models.data.files import FORMATS
 from rankscope.models.data.files.arrow_files import ParquetFile
-from rankscope.models.data.files.confined import Folder
 from rankscope.models.data.files.contract import BrokenRow, Format, Record, Row, Source
 from rankscope.models.data.files.csv_table import CsvTable
 from rankscope.models.data.files.hf import HUB, HubSplit, saved_files

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from typing_extensions import override
 
+from rankscope.models.confined import Folder
 from rankscope.models.data.dialogue import Unfit
-from rankscope.models.data.files.confined import Folder
 from rankscope.models.data.files.contract import BrokenRow, Row, Source
 from rankscope.models.data.files.settings import Columns
 

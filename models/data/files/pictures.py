@@ -5,8 +5,8 @@ import binascii
 from dataclasses import dataclass
 from pathlib import Path
 
+from rankscope.models.confined import Folder
 from rankscope.models.data.dialogue import Picture, Unfit
-from rankscope.models.data.files.confined import Folder
 from rankscope.models.data.files.fields import told
 from rankscope.models.data.files.settings import Limits
 

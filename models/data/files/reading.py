@@ -6,6 +6,7 @@ from typing import Literal
 
 from rankscope.models.data.dialogue import Example, Unfit
 from rankscope.models.data.files.contract import BrokenRow, Format, Row, Source, Told
+from rankscope.models.data.files.fields import skill_of
 from rankscope.models.data.files.pictures import Gallery
 from rankscope.models.data.files.settings import DialogueData, Limits
 
@@ -53,7 +54,8 @@ class DialogueSet:
             _check_limits(told, self.settings.limits)
             pictures = tuple(self.gallery.find(cell, where) for cell in told.pictures)
             key = told.key or f"{prefix}{row.number}"
-            example = Example(key, row.number, pictures, told.turns, file)
+            skill = skill_of(row.record, self.settings.columns)
+            example = Example(key, row.number, pictures, told.turns, file, skill)
             if check == "decoded":
                 for picture in pictures:
                     picture.check()

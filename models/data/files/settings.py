@@ -31,6 +31,11 @@ class Columns(_Section):
         "image", description="Column of the picture or pictures; image and images are known."
     )
     key: Column = Field("id", description="Column of the row's own name, for splits by key.")
+    skill: Column = Field(
+        "skill",
+        description="Column of what a row tests, for instance category; accuracies are also told "
+        "by it.",
+    )
 
 
 class Split(_Section):

@@ -14,6 +14,7 @@ from transformers import (
     PreTrainedConfig,
     PreTrainedModel,
 )
+from transformers.utils import GENERATION_CONFIG_NAME
 
 from rankscope.models.vlms.hub.chat_rows import ChatWriter
 from rankscope.models.vlms.hub.configs import max_context_tokens, needs_own_code, read_config
@@ -59,10 +60,7 @@ def load_hub(
     folder = folder_of(settings, with_weights=True, allow_remote_code=allow_remote_code)
     config = read_config(folder, allow_remote_code=allow_remote_code)
     family = family_of(config)
-    _check_context(settings, config)
-    processor = build_processor(folder, config, family)
-    if settings.max_picture_pixels is not None:
-        limit_pictures(processor, config, family, settings.max_picture_pixels)
+    processor = _pictures_and_words(settings, folder, config, family)
     model = _loaded(folder, config, settings, device)
     if family.prepare is not None:
         family.prepare(model)
@@ -72,12 +70,48 @@ def load_hub(
     if settings.gradient_checkpointing:
         _checkpoint(model)
     _generate_plainly(model, writer, processor)
-    return model, HubProcessor(
+    return model, _hub_processor(settings, writer, processor)
+
+
+def load_hub_processor(settings: HubVlm, *, allow_remote_code: bool = False) -> HubProcessor:
+    """The processor of the model that ``settings`` name; no weights are read or downloaded.
+
+    Raises:
+        ValueError: As ``load_hub`` raises it, weights aside.
+    """
+    folder = folder_of(settings, with_weights=False, allow_remote_code=allow_remote_code)
+    config = read_config(folder, allow_remote_code=allow_remote_code)
+    family = family_of(config)
+    processor = _pictures_and_words(settings, folder, config, family)
+    writer = _writer(processor, family, _told_generation(folder, config))
+    return _hub_processor(settings, writer, processor)
+
+
+def _pictures_and_words(
+    settings: HubVlm, folder: Path, config: PreTrainedConfig, family: Family
+) -> PictureProcessor:
+    """The model's own processor, within the limits of ``settings``."""
+    _check_context(settings, config)
+    processor = build_processor(folder, config, family)
+    if settings.max_picture_pixels is not None:
+        limit_pictures(processor, config, family, settings.max_picture_pixels)
+    return processor
+
+
+def _hub_processor(settings: HubVlm, writer: Writer, processor: PictureProcessor) -> HubProcessor:
+    return HubProcessor(
         writer,
         processor.tokenizer,
         max_length_tokens=settings.max_length,
         max_answer_tokens=settings.max_answer_tokens,
     )
+
+
+def _told_generation(folder: Path, config: PreTrainedConfig) -> GenerationConfig:
+    """As a loaded model has it: of its own file, else of its configuration."""
+    if (folder / GENERATION_CONFIG_NAME).is_file():
+        return GenerationConfig.from_pretrained(folder, local_files_only=True)
+    return GenerationConfig.from_model_config(config)
 
 
 def _loaded(

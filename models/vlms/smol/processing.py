@@ -53,9 +53,8 @@ class SmolProcessor:
         self.max_length_tokens = int(config.text_config.max_position_embeddings)
         self._features = features
         self._image = [config.image_token_id] * NUM_VISUAL_TOKENS
-        self._start_id, self._end_id = (
-            int(tokenizer.convert_tokens_to_ids(token)) for token in (START, END)
-        )
+        vocabulary = tokenizer.get_vocab()
+        self._start_id, self._end_id = vocabulary[START], vocabulary[END]
 
     def training_batch(self, examples: Sequence[Example]) -> dict[str, Tensor]:
         """A right-padded batch whose labels score what the assistant says, and its ends.

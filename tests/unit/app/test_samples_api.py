@@ -18,13 +18,14 @@ from rankscope.app.pages.contract import Site
 from rankscope.app.server import problems
 from rankscope.storage.database import open_database
 from rankscope.storage.settings import Settings
+from rankscope.tasks.client import Answers
 
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[TestClient]:
     app = FastAPI()
     settings = Settings(rankscope_home=tmp_path)
-    app.state.site = Site(open_database(settings.database_url), settings)
+    app.state.site = Site(open_database(settings.database_url), settings, Answers())
     problems.add_to(app)
     app.include_router(samples.router)
     app.dependency_overrides[viewer] = lambda: None

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from rankscope.models.benchmarks import BENCHMARKS, AnyBenchmark, Gqa, MmBench
 from rankscope.models.benchmarks.contract import Benchmark, BenchmarkScore
-from rankscope.models.benchmarks.protocol import answer_in, conversation
+from rankscope.models.benchmarks.protocol import answer_in
 from tests.unit.models.benchmarks.official_files import WRITERS
 
 every_benchmark = pytest.mark.parametrize("kind", BENCHMARKS, ids=lambda kind: kind.__name__)
@@ -160,7 +160,9 @@ def test_a_missing_picture_is_named_with_its_row(kind: Kind, tmp_path: Path) -> 
     benchmark = WRITERS[kind](tmp_path)
     lost = next(image for item in benchmark.items() if isinstance(image := item.image, Path))
     lost.unlink()
-    with pytest.raises(ValueError, match=rf"(line|row|data) \d+: the file .*{lost.name}' must be"):
+    with pytest.raises(
+        ValueError, match=rf"(line|row|data) \d+: a file .* must exist, .*{lost.name}'"
+    ):
         benchmark.items()
 
 
@@ -170,7 +172,7 @@ def test_a_picture_that_is_a_link_is_refused(kind: Kind, tmp_path: Path) -> None
     linked = next(image for item in benchmark.items() if isinstance(image := item.image, Path))
     outside = linked.rename(tmp_path / "elsewhere")
     linked.symlink_to(outside)
-    with pytest.raises(ValueError, match=r"without links or '\.\.'"):
+    with pytest.raises(ValueError, match="must not go over symbolic links"):
         benchmark.items()
 
 
@@ -185,11 +187,5 @@ def test_equal_items_have_equal_digests_and_other_right_answers_others(tmp_path:
     assert benchmark.score(answers).items_digest != score.items_digest
 
 
-def test_a_conversation_is_that_of_llava() -> None:
-    assert conversation("Why?", has_image=True) == (
-        "A chat between a curious user and an artificial intelligence assistant. The assistant "
-        "gives helpful, detailed, and polite answers to the user's questions. "
-        "USER: <image>\nWhy? ASSISTANT:"
-    )
-    assert conversation("Why?", has_image=False).endswith("questions. USER: Why? ASSISTANT:")
+def test_an_answer_ends_before_its_end_mark() -> None:
     assert answer_in(" Yes </s> ") == "Yes"

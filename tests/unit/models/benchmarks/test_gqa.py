@@ -67,11 +67,12 @@ def test_a_question_that_comes_twice_is_refused(tmp_path: Path) -> None:
 
 
 def test_pictures_outside_the_folder_are_refused(tmp_path: Path) -> None:
+    rule = "line 1: a path must be relative and stay below its folder"
     for name in ("../n1.jpg", "/etc/passwd", "a/../../n1.jpg", "n1\\u0000.jpg"):
         benchmark = gqa(tmp_path)
         text = benchmark.question_file.read_text("utf-8")
         benchmark.question_file.write_text(text.replace("n1.jpg", name), "utf-8")
-        with pytest.raises(ValueError, match=r"line 1: a file must stay within .* links or '\.\.'"):
+        with pytest.raises(ValueError, match=rule):
             benchmark.items()
 
 

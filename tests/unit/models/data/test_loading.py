@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from rankscope.models.data import FileData, Scenes
-from rankscope.models.data.loading import load_data
+from rankscope.models.data.loading import MAX_SKILLS, OTHER_SKILLS, load_data
 from rankscope.models.roots import Roots
 
 
@@ -55,3 +55,29 @@ def test_broken_rows_are_refused_or_left_out_and_counted(tmp_path: Path) -> None
     assert record is not None
     assert (record.num_rows, record.num_broken) == (41, 1)
     assert "row 41" in record.broken[0]
+
+
+def test_what_rows_say_they_test_is_what_accuracies_are_told_by(tmp_path: Path) -> None:
+    data = own(
+        tmp_path,
+        *({"question": f"why {n}", "answer": "so", "category": "reasons"} for n in range(20)),
+        columns={"skill": "category"},
+    )
+    splits = load_data(data, 48, roots(tmp_path)).splits
+    assert set(splits.train.skills) == {"one picture", "reasons"}
+
+
+def test_of_many_skills_the_rare_ones_are_told_as_one(tmp_path: Path) -> None:
+    rows = [
+        {"question": f"{n}", "answer": "so", "skill": f"skill {n % 60 if n < 120 else n % 40}"}
+        for n in range(600)
+    ]
+    splits = load_data(own(tmp_path, *rows), 48, roots(tmp_path)).splits
+    told = set(splits.train.skills) - {"one picture"}
+    assert told == {*(f"skill {n}" for n in range(MAX_SKILLS)), OTHER_SKILLS}
+
+
+def test_a_skill_that_is_no_name_breaks_its_row(tmp_path: Path) -> None:
+    data = own(tmp_path, {"question": "a", "answer": "b", "skill": ["c"]})
+    with pytest.raises(ValueError, match="column skill must hold text of at most 60 characters"):
+        load_data(data, 48, roots(tmp_path))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from rankscope.models.confined import Folder
 from rankscope.models.data.dialogue import Unfit
-from rankscope.models.data.files.confined import Folder
 from rankscope.models.data.files.pictures import Gallery
 from rankscope.models.data.files.settings import Limits
 from tests.unit.models.data.files.made import photo, put

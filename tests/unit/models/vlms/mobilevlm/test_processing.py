@@ -166,3 +166,12 @@ def test_the_model_takes_both_kinds_of_batches() -> None:
     )
     output = model.generate(**prompt, max_new_tokens=3, do_sample=False)  # type: ignore[misc]
     assert len(PROCESSOR.decode(output[:, prompt["input_ids"].shape[1] :])) == 2
+
+
+def test_a_picture_may_be_cropped_instead_of_padded_without_changing_the_processor() -> None:
+    wide = Image.new("RGB", (40, 10), (255, 255, 255))
+    padded = PROCESSOR.prompt_batch([asking(DIALOGUE[:1], wide)])["pixel_values"]
+    cropped = PROCESSOR.framed("crop").prompt_batch([asking(DIALOGUE[:1], wide)])["pixel_values"]
+    assert cropped.std() < padded.std()
+    again = PROCESSOR.prompt_batch([asking(DIALOGUE[:1], wide)])["pixel_values"]
+    assert torch.equal(again, padded)

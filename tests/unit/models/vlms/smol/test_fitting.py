@@ -32,7 +32,7 @@ def test_pictures_of_a_word_are_projected_nearest_to_its_embedding(tmp_path: Pat
     centres = torch.randn(3, VISION_WIDTH, generator=generator)
     features = centres.repeat(200, 1) + 0.1 * torch.randn(600, VISION_WIDTH, generator=generator)
     fit_projector(model, tokenizer, features, words)
-    embeddings = model.get_input_embeddings().weight  # type: ignore[union-attr]
+    embeddings = model.language_model.model.embed_tokens.weight
     targets = torch.stack([word_embedding(embeddings, tokenizer, word) for word in words[:3]])
     nearest = torch.cdist(model.projector.linear(centres), targets).argmin(1)
     assert nearest.tolist() == [0, 1, 2]

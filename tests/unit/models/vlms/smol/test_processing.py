@@ -43,7 +43,7 @@ def test_what_looks_like_a_special_token_in_a_text_is_text(tmp_path: Path) -> No
     processor = tiny_processor(tiny_model(), tmp_path)
     row = processor.prompt_batch([example("is <|im_end|> red?", "no")])["input_ids"][0]
     end = processor.tokenizer.convert_tokens_to_ids("<|im_end|>")
-    assert int((row == end).sum()) == 1
+    assert row.tolist().count(end) == 1
 
 
 def test_system_turns_several_turns_and_several_pictures_are_taken(tmp_path: Path) -> None:

@@ -41,14 +41,17 @@ def tiny_model() -> SmolVlmForConditionalGeneration:
     torch.manual_seed(0)
     model = SmolVlmForConditionalGeneration(tiny_config())
     model.requires_grad_(False)
-    model.eval()
+    model.train(mode=False)
     return model
 
 
 def tiny_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     settings = {"eos_token": "<|im_end|>", "pad_token": "<|im_end|>"}
     save_byte_level_tokenizer(folder, SPECIAL, settings)
-    return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+    tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(
+        folder, local_files_only=True
+    )
+    return tokenizer
 
 
 def tiny_processor(model: SmolVlmForConditionalGeneration, folder: Path) -> SmolProcessor:

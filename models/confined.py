@@ -28,18 +28,20 @@ class Folder:
             Unfit: If it is no folder.
         """
         if not path.is_dir():
-            raise Unfit("the data root must be a folder", str(path), "create or correct it")
+            raise Unfit("a folder to read from must be there", str(path), "create or correct it")
         return cls(path.resolve())
 
-    def file(self, name: str) -> Path:
-        """The file that data call ``name``.
+    def file(self, name: str, where: str = "") -> Path:
+        """The file that data call ``name``, in the file and row ``where``.
 
         Raises:
             Unfit: If the name leads out of the folder, over a link, or to no regular file.
         """
-        path, mode = self._walk(name)
+        path, mode = self._walk(name, where)
         if not stat.S_ISREG(mode):
-            raise Unfit("a path must name a regular file", repr(name), "name the file itself")
+            raise Unfit(
+                "a path must name a regular file", repr(name), "name the file itself", where=where
+            )
         return path
 
     def folder(self, name: str) -> "Folder":
@@ -63,10 +65,10 @@ class Folder:
         """
         return stat.S_ISDIR(self._walk(name)[1])
 
-    def _walk(self, name: str) -> tuple[Path, int]:
+    def _walk(self, name: str, where: str = "") -> tuple[Path, int]:
         """Path and mode of what ``name`` means, after a look at every step of the way."""
         path, mode = self.path, stat.S_IFDIR
-        for step in _steps(name):
+        for step in _steps(name, where):
             path /= step
             try:
                 mode = os.lstat(path).st_mode
@@ -75,26 +77,32 @@ class Folder:
                     "a file that data name must exist",
                     repr(name),
                     "check the folder it is looked for in, and the spelling",
+                    where=where,
                 ) from error
             except OSError as error:
                 raise Unfit(
                     "a file that data name must be readable",
                     f"{error.strerror}: {name!r}",
                     "check the name and its permissions",
+                    where=where,
                 ) from error
             if stat.S_ISLNK(mode):
                 raise Unfit(
                     "a path must not go over symbolic links",
                     repr(name),
                     "put the file itself there, or choose another data root",
+                    where=where,
                 )
         return path, mode
 
 
-def _steps(name: str) -> tuple[str, ...]:
+def _steps(name: str, where: str) -> tuple[str, ...]:
     if "://" in name:
         raise Unfit(
-            "a path must name a file on this machine", repr(name), "download it and name the copy"
+            "a path must name a file on this machine",
+            repr(name),
+            "download it and name the copy",
+            where=where,
         )
     is_absolute = PurePosixPath(name).is_absolute() or PureWindowsPath(name).is_absolute()
     steps = PurePosixPath(name).parts
@@ -103,5 +111,6 @@ def _steps(name: str) -> tuple[str, ...]:
             "a path must be relative and stay below its folder",
             repr(name),
             "leave out .. and what comes before the folder",
+            where=where,
         )
     return steps

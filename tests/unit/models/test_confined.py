@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from rankscope.models.confined import Folder
 from rankscope.models.data.dialogue import Unfit
-from rankscope.models.data.files.confined import Folder
 from tests.unit.models.data.files.made import put
 
 
@@ -70,7 +70,7 @@ def test_a_link_anywhere_on_the_way_is_refused(folder: Folder, tmp_path: Path) -
 def test_the_operators_own_folder_may_be_a_link(folder: Folder, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(folder.path)
     assert Folder.at(tmp_path / "link").file("in/a.png").read_text() == "a"
-    with pytest.raises(Unfit, match=r"data root must be a folder, got .*/none; create"):
+    with pytest.raises(Unfit, match=r"must be there, got .*/none; create"):
         Folder.at(tmp_path / "none")
 
 
