@@ -55,7 +55,7 @@ class CheckpointState(BaseModel):
     scheduler_failure: str | None = None
     train_loss: float | None
     num_samples: int
-    loss_scale: dict[str, float] = {}  # of fp16; others have none
+    loss_scale: dict[str, int | float] = {}  # of fp16; others have none
     python_random: list[Any]
     numpy_random: dict[str, Any]
 

@@ -19,8 +19,8 @@ export function uploads(element) {
     h('summary', null, 'Send files to the server'),
     limit,
     h('div', { class: 'row upload-fields' },
-      h('label', { for: 'upload-folder' }, 'Folder ', folder),
-      h('label', { for: 'upload-files' }, 'Files ', picker)),
+      h('label', { for: 'upload-folder' }, 'Into folder ', folder),
+      h('label', { for: 'upload-files' }, 'Files to send ', picker)),
     list));
   element.hidden = true;
 

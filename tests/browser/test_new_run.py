@@ -61,10 +61,8 @@ def test_sent_files_are_checked_and_shown_with_tokens_mask_and_broken_rows(
     page = visits.page("/new", viewport=NARROW)
     page.get_by_role("radio", name=re.compile("^Files")).check()
     page.get_by_text("Send files to the server").click()
-    page.get_by_label("Folder").fill("set")
-    page.get_by_label("Files", exact=True).last.set_input_files(
-        [rows / "own.jsonl", rows / "red.png"]
-    )
+    page.get_by_label("Into folder").fill("set")
+    page.get_by_label("Files to send").set_input_files([rows / "own.jsonl", rows / "red.png"])
     expect(page.get_by_role("textbox", name="Path")).to_have_value("uploads/set/own.jsonl")
     samples = page.get_by_role("list", name="Samples of the data set")
     expect(samples).to_contain_text("<img src=x onerror=alert(1)>")
@@ -76,7 +74,7 @@ def test_sent_files_are_checked_and_shown_with_tokens_mask_and_broken_rows(
     expect(scored).to_have_attribute("title", "2 tokens, count towards the loss")
     expect(page.get_by_text("The model cannot take this row")).to_be_visible()
     expect(page.get_by_role("region", name="Lengths of rows")).to_contain_text("tokens a row")
-    page.get_by_label("Files", exact=True).last.set_input_files(rows / "own.jsonl")
+    page.get_by_label("Files to send").set_input_files(rows / "own.jsonl")
     expect(page.get_by_text("a file is never replaced")).to_be_visible()
     visits.forgive("409")  # browsers complain of every refusal
 

@@ -214,6 +214,8 @@ def test_an_elastic_run_exports_what_stock_peft_loads_to_the_same_logits(
     folder = tmp_path / "adapter"
     answer = export(place.engine, place.settings, run_id, folder)
     assert answer["base_params"] == run.other_trainable_params != 0
+    told = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    assert told["base_model_name_or_path"] == family
     live, batch = place.live(run_id)
     held = [p for name, p in live.named_parameters() if "lora_B" in name and p.numel()]
     assert all((b != 0).any() for b in held)
