@@ -22,9 +22,9 @@ def test_words_of_built_in_data_are_the_tokens_of_the_embedded_model(
     told = lengths_of(data, EmbeddedVlm(), sizes, rows=16, roots=roots)
     assert isinstance(data, Scenes | EasyVqa)
     _, processor = load_embedded()
-    examples = data.sample(processor.image_size_px, 64).examples(range(64))
-    longest = processor.training_batch(examples)["input_ids"].shape[1]
-    assert abs(told.longest_tokens - longest) <= 1
+    rows = [f"{question} {answer}" for question, answer in data.texts(256)]
+    tokens = processor.tokenizer(rows, add_special_tokens=False).input_ids
+    assert told.longest_tokens == 9 + max(map(len, tokens)) + 1
     assert told.visual_tokens == 9
     assert told.typical_tokens <= told.longest_tokens
     assert "its words are its tokens" in told.basis
