@@ -60,6 +60,7 @@ class Ending:
     def __init__(self) -> None:
         self.how: EarlyEnd | None = None
         self.is_fenced_out = False
+        self.is_closed = threading.Event()
 
     def is_over(self) -> bool:
         """Whether to give up what is being done."""
@@ -116,6 +117,8 @@ def evaluate(
         log.exception("failed", reason=reason)
         attempt.end("failed", reason)
         return "failed"
+    finally:
+        ending.is_closed.set()
     log.info("done")
     return "done"
 
@@ -219,7 +222,7 @@ def _versions() -> dict[str, str]:
 def _watch(engine: Engine, attempt: Attempt, number: int, ending: Ending, lease_s: float) -> None:
     """Signs of life, and a look for a stop; a database that is away changes nothing."""
     renewed_s = -lease_s
-    while not ending.is_fenced_out:
+    while not (ending.is_fenced_out or ending.is_closed.is_set()):
         try:
             if time.monotonic() - renewed_s > lease_s / 4:
                 attempt.renew()
@@ -231,7 +234,7 @@ def _watch(engine: Engine, attempt: Attempt, number: int, ending: Ending, lease_
             ending.is_fenced_out = True
         except SQLAlchemyError as error:
             log.warning("no sign of life", reason=type(error).__name__)
-        time.sleep(_LOOK_S)
+        ending.is_closed.wait(_LOOK_S)
 
 
 def _ended_early(

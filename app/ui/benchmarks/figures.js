@@ -130,7 +130,7 @@ function about(row) {
 function shown(key, value) {
   if (value === undefined || value === null) return '–';
   if (key === 'items') return format.count(value);
-  if (POINTS.has(key)) return value.toFixed(1);
+  if (POINTS.has(key)) return value.toLocaleString('en-US', { minimumFractionDigits: 1, maximumFractionDigits: 1 });
   return key.endsWith('_percent') ? format.percent(value / 100) : format.percent(value);
 }
 
