@@ -58,7 +58,7 @@ def speed_of(subject: Subject, device: Device, settings: Settings) -> Speed:
     found = measured_speed(settings, device.name, number_format, num_threads)
     if found is None:
         return assumed_speed(device.kind, num_threads)
-    threads = f", {found.num_threads} threads" if device.kind == "cpu" else ""
+    threads = f", threads: {found.num_threads}" if device.kind == "cpu" else ""
     return Speed(
         flops_per_s=found.flops_per_s,
         call_s=found.call_s,
