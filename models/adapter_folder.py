@@ -11,8 +11,8 @@ TENSORS_NAME = "adapter_model.safetensors"
 _MAX_HEADER_BYTES = 64 * 2**20
 _MAX_CONFIG_BYTES = 2**20
 _PREFIX, _A, _B = "base_model.model.", ".lora_A.weight", ".lora_B.weight"
-_KINDS = frozenset({"embedded", "mobilevlm", "hub"})
-"""What Rankscope writes as the name of a base model."""
+_KINDS = frozenset({"embedded", "smol"})
+"""What Rankscope writes as the name of a base model of which there is only one."""
 
 Shape = tuple[int, int]
 """Rows and columns of a linear module's weight: d_out, d_in."""

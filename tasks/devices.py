@@ -2,7 +2,7 @@
 
 import torch
 
-from rankscope.models.config import TrainingSettings
+from rankscope.models.training_settings import TrainingSettings
 
 
 def device_for(settings: TrainingSettings) -> torch.device:

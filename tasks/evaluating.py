@@ -20,7 +20,7 @@ from rankscope.models.evaluation import (
 from rankscope.models.events import OPEN_STATUSES
 from rankscope.models.reading import ConfigError, parse_part
 from rankscope.models.roots import Roots
-from rankscope.models.vlms import AnyVlm, EmbeddedVlm, HubVlm, MobileVlm
+from rankscope.models.vlms import AnyVlm, EmbeddedVlm, HubVlm, MobileVlm, SmolVlm
 from rankscope.models.vlms.linears import known_linears
 from rankscope.storage.artifacts import RunFolder
 from rankscope.storage.choices import EvaluationOrigin
@@ -180,13 +180,14 @@ def _adapter_subject(
 
 
 def _base_of(adapter: AdapterFolder, folder: str) -> AnyVlm:
-    """The one base model that needs no settings, where an adapter names it."""
-    if adapter.base != EmbeddedVlm().kind:
-        raise ConfigError(
-            f"an adapter needs its base model, {folder} names {adapter.base or 'none'}; give the "
-            "model's settings, as a run's configuration has them under model"
-        )
-    return EmbeddedVlm()
+    """A base model that needs no settings, where an adapter names it."""
+    for model in (EmbeddedVlm(), SmolVlm()):
+        if adapter.base == model.kind:
+            return model
+    raise ConfigError(
+        f"an adapter needs its base model, {folder} names {adapter.base or 'none'}; give the "
+        "model's settings, as a run's configuration has them under model"
+    )
 
 
 def parse_model(raw: dict[str, Any]) -> AnyVlm:

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from rankscope.models.config import OptimizerSettings
 from rankscope.models.inventory import place_of
+from rankscope.models.training_settings import OptimizerSettings
 
 _B = ".lora_B."
 """In the name of every B that peft trains."""

@@ -11,7 +11,8 @@ from rankscope.app.form.targets import is_read
 from rankscope.app.form.values import Values, mapping_of
 from rankscope.app.form.yaml_text import command_of, yaml_of
 from rankscope.app.plots.rank_map import rank_map
-from rankscope.models.config import BYTES_PER_PARAM, RunConfig
+from rankscope.models.budgets import BYTES_PER_PARAM
+from rankscope.models.config import RunConfig
 from rankscope.models.inventory import Inventory, Linears
 from rankscope.models.reading import ConfigError, parse_config
 from rankscope.storage.errors import StorageError

@@ -8,19 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rankscope.models.config import (
-    DampedEarlyRates,
-    FlatRates,
-    GeometricRates,
-    MegabyteBudget,
-    ParamsBudget,
-    RankBudget,
-    RunConfig,
-)
+from rankscope.models.budgets import MegabyteBudget, ParamsBudget, RankBudget
+from rankscope.models.config import RunConfig
 from rankscope.models.inventory import AdaptableModule, Inventory
 from rankscope.models.reading import ConfigError, load_config, parse_config, parse_scheduler
 from rankscope.models.schedulers.hydra import Hydra
 from rankscope.models.schedulers.static import Static
+from rankscope.models.training_settings import DampedEarlyRates, FlatRates, GeometricRates
 
 DATA = {"data": {"kind": "easy_vqa"}}
 
@@ -152,11 +146,11 @@ def test_every_scheduler_survives_json(scheduler: dict[str, Any]) -> None:
         ),
         (
             {"data": {"kind": "gqa"}},
-            "data.kind must be one of 'scenes', 'easy_vqa', 'files', 'hub', got 'gqa'; choose one",
+            "data.kind must be one of 'scenes', 'easy_vqa', 'emoji', 'files', 'hub', got 'gqa'; choose one",
         ),
         (
             {"model": {"kind": "llava"}},
-            "model.kind must be one of 'embedded', 'mobilevlm', 'hub', got 'llava'; choose one",
+            "model.kind must be one of 'embedded', 'mobilevlm', 'smol', 'hub', got 'llava'; choose one",
         ),
         ({"scheduler": {}}, "scheduler.kind is required and missing; add it"),
         ({"budget": {"unit": "params"}}, "budget.value is required and missing; add it"),

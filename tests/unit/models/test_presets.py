@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rankscope.models.config import RankBudget
+from rankscope.models.budgets import RankBudget
 from rankscope.models.data.files.settings import FileData
 from rankscope.models.presets import preset, presets
 from rankscope.models.reading import ConfigError, load_config

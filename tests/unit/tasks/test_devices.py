@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from rankscope.models.config import TrainingSettings
 from rankscope.models.reading import ConfigError, parse_config
+from rankscope.models.training_settings import TrainingSettings
 from rankscope.tasks.devices import device_for
 
 

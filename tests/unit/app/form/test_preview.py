@@ -14,7 +14,8 @@ from rankscope.app.form.budget import equivalents
 from rankscope.app.form.preview import SEEDS_KEY, budget_texts, preview, read_form
 from rankscope.app.form.values import Value, values_of
 from rankscope.app.form.yaml_text import command_of, yaml_of
-from rankscope.models.config import MegabyteBudget, ParamsBudget, RankBudget, RunConfig
+from rankscope.models.budgets import MegabyteBudget, ParamsBudget, RankBudget
+from rankscope.models.config import RunConfig
 from rankscope.models.inventory import AdaptableModule, Inventory
 from rankscope.models.presets import Preset, preset, presets
 from rankscope.models.reading import load_config, parse_config, read_config

@@ -11,12 +11,14 @@ from pydantic import BaseModel
 from rankscope.app.form.fields import form_of, keys_in
 from rankscope.app.form.run_form import run_form
 from rankscope.app.form.values import mapping_of, values_of
-from rankscope.models.config import Budget, LayerRates, RunConfig
+from rankscope.models.budgets import Budget
+from rankscope.models.config import RunConfig
 from rankscope.models.data import AnyDataset
 from rankscope.models.data.scenes_tasks import TASKS
 from rankscope.models.presets import Preset, presets
 from rankscope.models.reading import ConfigError, parse_config
 from rankscope.models.schedulers import AnyScheduler
+from rankscope.models.training_settings import LayerRates
 from rankscope.models.vlms import AnyVlm
 
 
