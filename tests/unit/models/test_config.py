@@ -146,11 +146,13 @@ def test_every_scheduler_survives_json(scheduler: dict[str, Any]) -> None:
         ),
         (
             {"data": {"kind": "gqa"}},
-            "data.kind must be one of 'scenes', 'easy_vqa', 'emoji', 'files', 'hub', got 'gqa'; choose one",
+            "data.kind must be one of 'scenes', 'easy_vqa', 'emoji', 'files', 'hub', got 'gqa'; "
+            "choose one",
         ),
         (
             {"model": {"kind": "llava"}},
-            "model.kind must be one of 'embedded', 'mobilevlm', 'smol', 'hub', got 'llava'; choose one",
+            "model.kind must be one of 'embedded', 'mobilevlm', 'smol', 'hub', got 'llava'; "
+            "choose one",
         ),
         ({"scheduler": {}}, "scheduler.kind is required and missing; add it"),
         ({"budget": {"unit": "params"}}, "budget.value is required and missing; add it"),
