@@ -95,7 +95,7 @@ def test_what_could_not_run_is_refused_before_it_is_queued(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda pope: (pope / "val2014" / "green.jpg").unlink(), "green.jpg' must be in"),
+        (lambda pope: (pope / "val2014" / "green.jpg").unlink(), "must exist, got 'green.jpg'"),
         (
             lambda pope: (pope / "coco" / "coco_pope_random.json").write_text(""),
             "llava_pope_test.jsonl line 7: the question must have a label",
