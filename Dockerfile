@@ -20,7 +20,7 @@ COPY pyproject.toml constraints.txt ./
 RUN python -c "import tomllib; \
 project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
 extras = project['optional-dependencies']; \
-web = project['dependencies'] + extras['web'] + extras['postgres']; \
+web = project['dependencies'] + extras['web'] + extras['data'] + extras['postgres']; \
 open('web.txt', 'w').write('\n'.join(web)); \
 open('train.txt', 'w').write('\n'.join(extras['train']))" \
  && pip install --constraint constraints.txt --requirement web.txt

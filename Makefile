@@ -10,7 +10,7 @@ setup: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Rankscope needs Python 3.11 or newer; pass PYTHON=python3.11"'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,web,postgres,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,web,data,smol,postgres,dev]'
 	touch $@
 
 up: setup
@@ -25,8 +25,14 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: setup browser
-	$(BIN)/pytest -n 2 --dist loadfile
+# Long tests first, as the folders go: what is short fills the gaps at the end.
+test: setup browser $(VENV)/.oracle
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# The scorers that ours are checked against, apart from everything else.
+$(VENV)/.oracle: tests/oracle/requirements.txt | $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/oracle --requirement $<
+	touch $@
 
 # Tests drive a real Chromium; root on Debian gets it from apt, others are told what to do.
 browser: setup

@@ -8,8 +8,11 @@ import typer
 from rankscope.app.commands import (
     compare,
     control,
+    data,
     demo,
     doctor,
+    evals,
+    evaluate,
     export,
     freeze,
     import_adalora,
@@ -17,6 +20,7 @@ from rankscope.app.commands import (
     learn,
     migrate,
     plan,
+    prepare,
     replay,
     run,
     submit,
@@ -51,6 +55,8 @@ def build() -> typer.Typer:
         control.stop,
         control.resume,
         plan.plan,
+        prepare.prepare,
+        data.data,
         inspect.runs,
         inspect.show,
         inspect.logs,
@@ -59,6 +65,7 @@ def build() -> typer.Typer:
         learn.learn,
         freeze.freeze,
         export.export,
+        evals.evals,
         import_adalora.import_adalora,
         doctor.doctor,
         migrate.migrate,
@@ -68,6 +75,8 @@ def build() -> typer.Typer:
         worker.worker,
     ):
         cli.command()(command)
+    # a function called eval would hide Python's own
+    cli.command("eval")(evaluate.evaluate)
     cli.add_typer(user.commands(), name="user")
     return cli
 

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Engine
 
-from rankscope.models.config import RankBudget, RunConfig
+from rankscope.models.budgets import RankBudget
+from rankscope.models.config import RunConfig
 from rankscope.models.inventory import Part
 from rankscope.models.presets import preset
 from rankscope.models.schedulers import AnyScheduler

@@ -35,6 +35,14 @@ class WebSettings(EnvironmentSettings):
         None, description="Password of the first administrator, at least 12 characters."
     )
 
+    max_upload_mb: int = Field(
+        512,
+        ge=0,
+        le=1_000_000,
+        description="Largest file, in MB of 10^6 bytes, that people may send to the data root "
+        "through the page; 0 takes none.",
+    )
+
     @field_validator("admin_name", "admin_password", mode="before")
     @classmethod
     def _empty_is_none(cls, value: str | None) -> str | None:

@@ -33,12 +33,12 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     out.print(table)
 
 
-def progress_bar() -> Progress:
+def progress_bar(unit: str = "steps") -> Progress:
     """Progress with rate and time left, on stderr."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed:,}/{task.total:,} steps"),
+        TextColumn("{task.completed:,}/{task.total:,} " + unit),
         TimeElapsedColumn(),
         TextColumn("ETA"),
         TimeRemainingColumn(),

@@ -27,6 +27,8 @@ from rankscope.app.server.first_paint import FirstPaint
 from rankscope.app.settings import WebSettings
 from rankscope.storage.external import ExternalRuns
 from rankscope.storage.settings import Settings
+from rankscope.storage.uploads import Uploads
+from rankscope.tasks.client import Answers
 
 HEAD = f"""
 <title>Rankscope</title>
@@ -60,7 +62,8 @@ def create_app(
     app = FastAPI(
         title="Rankscope", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan
     )
-    app.state.site = Site(engine, settings)
+    app.state.site = Site(engine, settings, Answers())
+    app.state.uploads = Uploads(settings.roots.data, web.max_upload_mb * 1_000_000)
     app.state.sessions = sessions
     app.state.external_runs = ExternalRuns(engine, settings)
     app.state.sign_in = signin.SignIn(sessions)
@@ -97,13 +100,15 @@ def build_pages(site: Site) -> gr.Blocks:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.health.start()
-    app.state.hub = Hub(*app.state.site)
+    site: Site = app.state.site
+    app.state.hub = Hub(site.engine, site.settings)
     await app.state.hub.start()
     try:
         yield
     finally:
         await app.state.hub.stop()
         app.state.external_runs.close()
+        site.answers.close()
         app.state.health.stop()
 
 

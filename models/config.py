@@ -5,8 +5,6 @@ import json
 from typing import Annotated, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationInfo,
     field_serializer,
@@ -14,65 +12,28 @@ from pydantic import (
     model_validator,
 )
 
+from rankscope.models.budgets import Budget, RankBudget
 from rankscope.models.data import AnyDataset
-from rankscope.models.inventory import PARTS, Inventory, Part
+from rankscope.models.inventory import Part
 from rankscope.models.pins import Pins, check_ranks
 from rankscope.models.schedulers import AnyScheduler
 from rankscope.models.schedulers.adalora import AdaLora
 from rankscope.models.schedulers.contract import RankPlanner
 from rankscope.models.schedulers.full import Full
 from rankscope.models.schedulers.uniform import Uniform
-from rankscope.models.vlms import AnyVlm, EmbeddedVlm
-
-BYTES_PER_PARAM = 4
-"""Adapters are kept and exported in float32 whatever the base model's precision."""
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class RankBudget(_Section):
-    """A budget equal to the same rank on every adaptable module."""
-
-    unit: Literal["rank"] = "rank"
-    value: float = Field(1.0, gt=0, le=1024, title="Rank", description="Equivalent uniform rank.")
-
-    def params(self, inventory: Inventory) -> int:
-        """Resolve to trainable adapter parameters."""
-        return int(self.value * inventory.params_per_rank)
+from rankscope.models.section import Section
+from rankscope.models.training_settings import (
+    CheckpointSettings,
+    EvaluationSettings,
+    OptimizerSettings,
+    TrainingSettings,
+    in_model_order,
+)
+from rankscope.models.vlms import AnyVlm, EmbeddedVlm, HubVlm, SmolVlm
+from rankscope.models.vlms.hub.settings import QUANTISED
 
 
-class ParamsBudget(_Section):
-    """A budget in trainable adapter parameters."""
-
-    model_config = ConfigDict(title="Parameters")
-
-    unit: Literal["params"] = "params"
-    value: int = Field(ge=1, title="Parameters", description="Adapter parameters.")
-
-    def params(self, inventory: Inventory) -> int:
-        """Resolve to trainable adapter parameters."""
-        del inventory
-        return self.value
-
-
-class MegabyteBudget(_Section):
-    """A budget as the size of the exported adapter, float32, 1 MB = 10^6 bytes."""
-
-    unit: Literal["megabytes"] = "megabytes"
-    value: float = Field(gt=0, le=1_000_000, title="Megabytes", description="Adapter size in MB.")
-
-    def params(self, inventory: Inventory) -> int:
-        """Resolve to trainable adapter parameters."""
-        del inventory
-        return int(self.value * 1e6 / BYTES_PER_PARAM)
-
-
-Budget = Annotated[RankBudget | ParamsBudget | MegabyteBudget, Field(discriminator="unit")]
-
-
-class LoraSettings(_Section):
+class LoraSettings(Section):
     """Where adapters sit and how strongly they act."""
 
     targets: str = Field(
@@ -80,7 +41,9 @@ class LoraSettings(_Section):
         description="Regular expression for the last component of a linear module's path.",
     )
     parts: frozenset[Part] = Field(
-        frozenset({"language"}), min_length=1, description="Parts of the model that get adapters."
+        frozenset({"language"}),
+        description="Parts of the model that get adapters. None only with scheduler full, to train "
+        "nothing but the parts trained in full.",
     )
     scale: float = Field(
         2.0,
@@ -113,8 +76,7 @@ class LoraSettings(_Section):
 
     @field_serializer("parts")
     def _in_model_order(self, parts: frozenset[Part]) -> list[Part]:
-        # A set has another order in every process, and equal configs must give equal text.
-        return [part for part in PARTS if part in parts]
+        return in_model_order(parts)
 
     @model_validator(mode="after")
     def _ranks_agree(self) -> "LoraSettings":
@@ -127,120 +89,7 @@ class LoraSettings(_Section):
         return self
 
 
-class FlatRates(_Section):
-    """The same learning rate in every layer."""
-
-    kind: Literal["flat"] = "flat"
-
-    def factor(self, layer: int, num_layers: int) -> float:
-        """Multiplier of the learning rate in ``layer`` of ``num_layers``."""
-        del layer, num_layers
-        return 1.0
-
-
-class DampedEarlyRates(_Section):
-    """A smaller learning rate in the first layers of the language model."""
-
-    kind: Literal["damped_early"] = "damped_early"
-    factor_early: float = Field(0.3, gt=0, le=1, description="Multiplier in the early layers.")
-    early_fraction: float = Field(0.5, gt=0, lt=1, description="Share of the layers that is early.")
-
-    def factor(self, layer: int, num_layers: int) -> float:
-        """Multiplier of the learning rate in ``layer`` of ``num_layers``."""
-        return self.factor_early if layer < self.early_fraction * num_layers else 1.0
-
-
-class GeometricRates(_Section):
-    """A learning rate that falls by a constant ratio from the last layer to the first."""
-
-    kind: Literal["geometric"] = "geometric"
-    ratio: float = Field(0.7, gt=0, le=1, description="Multiplier per layer below the last.")
-
-    def factor(self, layer: int, num_layers: int) -> float:
-        """Multiplier of the learning rate in ``layer`` of ``num_layers``."""
-        return float(self.ratio ** (num_layers - 1 - layer))
-
-
-LayerRates = Annotated[FlatRates | DampedEarlyRates | GeometricRates, Field(discriminator="kind")]
-
-
-class OptimizerSettings(_Section):
-    """AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101)."""
-
-    lr: float = Field(0.01, gt=0, le=1, title="Learning rate", description="Peak, of the adapters.")
-    b_lr_ratio: float = Field(
-        1.0,
-        ge=1,
-        le=64,
-        title="Learning rate of B over that of A",
-        description="Multiplies the rate of LoRA's B (LoRA+: Hayou et al. 2024, arXiv 2402.12354).",
-    )
-    layer_rates: LayerRates = Field(
-        FlatRates(), description="Layer-wise factors within the language model."
-    )
-    beta1: float = Field(0.9, ge=0, lt=1, description="Decay of the mean of gradients.")
-    beta2: float = Field(0.99, ge=0, lt=1, description="Decay of the mean of their squares.")
-    weight_decay: float = Field(
-        0.0, ge=0, le=1, description="Share of a weight taken off per step, times the rate."
-    )
-    max_grad_norm: float = Field(
-        1.0, gt=0, le=1e6, description="Gradients are clipped to this norm."
-    )
-
-
-class TrainingSettings(_Section):
-    """How long, in what portions and at what precision."""
-
-    steps: int = Field(150, ge=1, le=10_000_000, description="Optimizer steps.")
-    batch_size: int = Field(16, ge=1, le=4096, description="Items per forward pass.")
-    accumulation_steps: int = Field(
-        1, ge=1, le=4096, description="Forward passes per optimizer step."
-    )
-    warmup_fraction: float = Field(
-        0.06,
-        ge=0,
-        lt=1,
-        description="Share of the steps with a rising learning rate; then cosine to zero.",
-    )
-    precision: Literal["fp32", "bf16"] = Field(
-        "fp32", description="Number format of forward and backward."
-    )
-    train_projector: bool = Field(
-        False,
-        description="Train the projector in full beside the adapters; counted as other parameters.",
-    )
-
-
-class EvaluationSettings(_Section):
-    """When generated answers are scored by exact match."""
-
-    every_steps: int = Field(
-        50, ge=1, title="Score every", description="Optimizer steps between scores on validation."
-    )
-    validation_items: int = Field(
-        256, ge=0, description="Validation items scored each time; 0 scores none."
-    )
-    test_items: int | None = Field(
-        None, ge=0, description="Test items scored; 0 scores none, None takes all."
-    )
-    before: bool = Field(
-        True, description="Score the test before training, and the usual answer of each question."
-    )
-    shuffled_images: bool = Field(
-        True, description="Score the test also with every picture replaced by another."
-    )
-    batch_size: int = Field(256, ge=1, le=65536, description="Items per generation batch.")
-
-
-class CheckpointSettings(_Section):
-    """When training state is saved; the last two are kept."""
-
-    every_s: float = Field(
-        60.0, gt=0, le=1e6, title="Save every", description="Time between checkpoints."
-    )
-
-
-class RunConfig(_Section):
+class RunConfig(Section):
     """Everything that decides a run."""
 
     version: Literal[1] = 1
@@ -255,7 +104,8 @@ class RunConfig(_Section):
     scheduler: AnyScheduler = Field(Uniform(), description="What decides the ranks.")
     lora: LoraSettings = LoraSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
-    training: TrainingSettings = TrainingSettings()
+    # the default too is checked against what else is told
+    training: TrainingSettings = Field(TrainingSettings(), validate_default=True)
     evaluation: EvaluationSettings = EvaluationSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
 
@@ -288,6 +138,17 @@ class RunConfig(_Section):
 
     @field_validator("lora")
     @classmethod
+    def _adapters_have_a_place(cls, lora: LoraSettings, info: ValidationInfo) -> LoraSettings:
+        scheduler = info.data.get("scheduler")
+        if not lora.parts and scheduler is not None and not isinstance(scheduler, Full):
+            raise ValueError(
+                f"lora.parts must name at least one part with scheduler {scheduler.kind}, whose "
+                "adapters need a place, got none; name one, or choose scheduler full"
+            )
+        return lora
+
+    @field_validator("lora")
+    @classmethod
     def _scale_is_ours_to_set(cls, lora: LoraSettings, info: ValidationInfo) -> LoraSettings:
         scheduler = info.data.get("scheduler")
         if isinstance(scheduler, AdaLora | Full) and lora.scaling != "constant":
@@ -309,6 +170,42 @@ class RunConfig(_Section):
                 f"LoRA B, got {optimizer.b_lr_ratio:g}; leave it out or choose another scheduler"
             )
         return optimizer
+
+    @field_validator("training")
+    @classmethod
+    def _a_part_is_trained_one_way(
+        cls, training: TrainingSettings, info: ValidationInfo
+    ) -> TrainingSettings:
+        lora, optimizer = info.data.get("lora"), info.data.get("optimizer")
+        is_full = isinstance(info.data.get("scheduler"), Full)
+        if lora is not None and not lora.parts and not training.full_parts:
+            raise ValueError(
+                "training.full_parts must name at least one part where lora.parts names none, got "
+                "none; name what is to be trained"
+            )
+        if lora is not None and (both := training.full_parts & lora.parts):
+            raise ValueError(
+                "training.full_parts must have no part in common with lora.parts, got "
+                f"{', '.join(in_model_order(both))} in both; take it out of one"
+            )
+        model = info.data.get("model")
+        precision = model.precision if isinstance(model, HubVlm) else "fp32"
+        if precision in QUANTISED and (is_full or training.full_parts):
+            raise ValueError(
+                f"model.precision must be fp32, bf16 or fp16 for own weights to be trained, got "
+                f"{precision}; choose one, or train adapters alone"
+            )
+        if optimizer is not None and optimizer.full_lr_ratio != 1 and not training.full_parts:
+            raise ValueError(
+                "training.full_parts must name a part for optimizer.full_lr_ratio to have an "
+                f"effect, got none with {optimizer.full_lr_ratio:g}; name one or leave it out"
+            )
+        if isinstance(info.data.get("model"), SmolVlm) and "vision" in training.full_parts:
+            raise ValueError(
+                "training.full_parts must leave vision out with model smol, whose tower's features "
+                "are computed once per picture, got vision; take it out"
+            )
+        return training
 
     def hash(self) -> str:
         """SHA-256 of what decides the result: the config without name and tags."""

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, field_validator
 
-from rankscope.models.config import ParamsBudget, RunConfig
+from rankscope.models.budgets import ParamsBudget
+from rankscope.models.config import RunConfig
 from rankscope.models.schedulers import AnyScheduler
 
 MAX_STEPS = 2**31 - 1

@@ -11,7 +11,7 @@ from rankscope.models.tuning import Batches
 
 
 class FullTuning:
-    """The base weights of every adaptable module, trained in place (training side of ``Full``)."""
+    """The base weights of the chosen modules, trained in place (training side of ``Full``)."""
 
     def __init__(self, model: nn.Module, inventory: Inventory) -> None:
         self.model = model
@@ -50,13 +50,5 @@ class FullTuning:
                 self.model.get_parameter(name).copy_(tensors[name])
 
     def export(self, folder: Path, *, base_model_name: str) -> None:
-        """Refuse: there is no adapter.
-
-        Raises:
-            ValueError: Always.
-        """
+        """Write nothing: there is no adapter, and trained weights are saved whoever trains them."""
         del folder, base_model_name
-        raise ValueError(
-            "only adapters can be exported, a run of scheduler full has none; "
-            "export a run of another scheduler"
-        )

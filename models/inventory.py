@@ -7,12 +7,16 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
+from rankscope.models.cost.sizes import ModelSizes
+
 Part = Literal["vision", "projector", "language"]
 PARTS: tuple[Part, ...] = ("vision", "projector", "language")
 
 _MAX_NAMES_SHOWN = 8
 _VISION = frozenset({"vision_tower", "vision_model", "visual"})
 _PROJECTOR = frozenset({"projector", "multi_modal_projector", "mm_projector", "connector"})
+_MERGER = frozenset({"merger", "deepstack_merger_list"})
+"""Qwen's projectors, which lie inside its tower."""
 _LAYER = re.compile(r"(?:^|\.)(?:layers|blocks|h|encoder\.layer)\.(\d+)(?:\.|$)")
 
 FloatArray = npt.NDArray[np.float64]
@@ -46,7 +50,7 @@ class Inventory(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    modules: tuple[AdaptableModule, ...] = Field(min_length=1)
+    modules: tuple[AdaptableModule, ...]
     total_params: int = Field(
         ge=1, description="Parameters of the whole base model, frozen ones included."
     )
@@ -67,7 +71,15 @@ class Linears(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     modules: tuple[AdaptableModule, ...]
-    total_params: int = Field(ge=1, description="Parameters of the whole base model.")
+    params_by_part: dict[Part, int] = Field(description="All parameters of each part.")
+    sizes: ModelSizes | None = Field(
+        None, description="What its cost depends on besides; None where only the modules are known."
+    )
+
+    @property
+    def total_params(self) -> int:
+        """Parameters of the whole base model."""
+        return sum(self.params_by_part.values())
 
     def select(self, targets: str, parts: frozenset[Part]) -> Inventory:
         """The modules that a run adapts.
@@ -75,7 +87,7 @@ class Linears(BaseModel):
         Args:
             targets: Regular expression that must match the whole last component of a module's path,
                 for instance ``q_proj|v_proj``.
-            parts: The parts of the model to look in.
+            parts: The parts of the model to look in; none selects no module.
 
         Raises:
             ValueError: If ``targets`` is no regular expression or matches nothing in ``parts``.
@@ -89,7 +101,7 @@ class Linears(BaseModel):
             ) from error
         candidates = [module for module in self.modules if module.part in parts]
         chosen = tuple(module for module in candidates if pattern.fullmatch(module.type))
-        if not chosen:
+        if parts and not chosen:
             types = list(dict.fromkeys(module.type for module in candidates))
             shown = ", ".join(types[:_MAX_NAMES_SHOWN]) or "none"
             more = len(types) - _MAX_NAMES_SHOWN
@@ -104,13 +116,14 @@ class Linears(BaseModel):
 def place_of(name: str) -> tuple[Part, int | None]:
     """Part and layer that a module's path tells; no layer outside a stack of layers.
 
-    The outermost telling component decides on the part.
+    The outermost telling component decides on the part; a merger within a tower is its projector.
     """
     found = _LAYER.search(name)
     layer = int(found.group(1)) if found else None
-    for component in name.split("."):
+    components = name.split(".")
+    for component in components:
         if component in _VISION:
-            return "vision", layer
+            return ("vision" if _MERGER.isdisjoint(components) else "projector"), layer
         if component in _PROJECTOR:
             return "projector", layer
     return "language", layer

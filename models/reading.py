@@ -70,16 +70,33 @@ def load_config(path: Path, overrides: list[str] | None = None) -> RunConfig:
     Raises:
         ConfigError: One line with rule, value and remedy.
     """
+    return parse_config(overridden(load_mapping(path), overrides))
+
+
+def load_mapping(path: Path) -> dict[str, Any]:
+    """The keys of a YAML file.
+
+    Raises:
+        ConfigError: It cannot be read, or holds no mapping.
+    """
     try:
         text = path.read_bytes()
     except OSError as error:
         raise ConfigError(
             f"the config must be a readable file, got {path} ({error.strerror}); check the path"
         ) from error
-    raw = _mapping(text, str(path))
+    return _mapping(text, str(path))
+
+
+def overridden(raw: dict[str, Any], overrides: list[str] | None) -> dict[str, Any]:
+    """A mapping with ``a.b=value`` overrides applied, in place.
+
+    Raises:
+        ConfigError: An override makes no sense.
+    """
     for override in overrides or []:
         _override(raw, override)
-    return parse_config(raw)
+    return raw
 
 
 def read_config(text: str, called: str) -> RunConfig:

@@ -65,7 +65,7 @@ class RunFolder:
         """The last lines of the log, none without a log; reads only the end of a large file."""
         try:
             with self.log_path.open("rb") as file:
-                return _last_lines(file.fileno(), num_lines)
+                return last_lines(file.fileno(), num_lines)
         except FileNotFoundError:
             return []
 
@@ -123,7 +123,8 @@ def _confined(root: Path, relative: str) -> Path:
     return path
 
 
-def _last_lines(file: int, num_lines: int) -> list[str]:
+def last_lines(file: int, num_lines: int) -> list[str]:
+    """The last lines of an open file; reads only its end."""
     end = os.fstat(file).st_size
     tail = b""
     while end and tail.count(b"\n") <= num_lines:

@@ -21,6 +21,10 @@ class UnknownRunError(StorageError):
     """No run, or more than one, answers to what was given."""
 
 
+class UnknownEvaluationError(StorageError):
+    """No evaluation, or more than one, answers to what was given."""
+
+
 class OtherVersionError(StorageError):
     """A run's config was made by an incompatible version of Rankscope."""
 
@@ -48,3 +52,10 @@ class AccountRefusedError(StorageError):
 def no_such_run(run_id: str) -> UnknownRunError:
     """What to raise where no run has this id."""
     return UnknownRunError(f"a run's id must exist, got {run_id!r}; see them with: rankscope runs")
+
+
+def no_such_evaluation(evaluation_id: str) -> UnknownEvaluationError:
+    """What to raise where no evaluation has this id."""
+    return UnknownEvaluationError(
+        f"an evaluation's id must exist, got {evaluation_id!r}; see them with: rankscope evals"
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import Engine, update
 
 from rankscope.models.adalora_checkpoint import CONFIG, WEIGHTS, AdaLoraCheckpoint, read_adalora
-from rankscope.models.config import ParamsBudget
+from rankscope.models.budgets import ParamsBudget
 from rankscope.models.events import Event, LogLine, ParamsSampled, RanksChanged, StatusChanged
 from rankscope.models.external import (
     ExternalData,

@@ -79,7 +79,10 @@ def wilson(fraction: float, num_items: int) -> Interval:
     return Interval(fraction, centre - half, centre + half, "Wilson over items")
 
 
-def paired_over_items(ours: npt.NDArray[np.bool_], theirs: npt.NDArray[np.bool_]) -> Interval:
+def paired_over_items(
+    ours: npt.NDArray[np.bool_] | npt.NDArray[np.float64],
+    theirs: npt.NDArray[np.bool_] | npt.NDArray[np.float64],
+) -> Interval:
     """Normal interval of the mean difference of correctness on the same items."""
     differences_N = ours.astype(np.float64) - theirs.astype(np.float64)
     mean, n = float(differences_N.mean()), len(differences_N)

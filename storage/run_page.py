@@ -162,6 +162,7 @@ def _run(run: AnyRow) -> dict[str, object]:
         *("id", "name", "tags", "owner", "origin", "status", "status_reason", "attempt"),
         *("step", "num_steps", "budget_params", "max_live_params", "final_params"),
         *("other_trainable_params", "is_held", "queue", "worker_id", "config_hash", "log_path"),
+        "data_record",
     )
     times = ("created_at", "started_at", "ended_at", "lease_until")
     parent = run.parent_run_id and {"run": run.parent_run_id, "step": run.parent_step}

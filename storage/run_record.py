@@ -6,6 +6,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from rankscope.models.config import RunConfig
+from rankscope.models.data.record import DataRecord
 from rankscope.models.events import RunStatus
 from rankscope.models.external import AnyRun, ExternalRun
 from rankscope.models.inventory import Inventory
@@ -48,6 +49,7 @@ class RunRecord(BaseModel):
     max_live_params: int | None
     final_params: int | None
     other_trainable_params: int | None
+    data_record: DataRecord | None
     log_path: str | None
 
     @property

@@ -7,6 +7,7 @@ from sqlalchemy import Engine, and_, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from rankscope.models.config import RunConfig
+from rankscope.models.data.record import DataRecord
 from rankscope.models.events import OPEN_STATUSES
 from rankscope.models.external import ExternalRun
 from rankscope.models.inventory import Inventory
@@ -33,6 +34,7 @@ __all__ = [
     "list_runs",
     "request_control",
     "resolve_run",
+    "set_data_record",
     "set_inventory",
     "take_control",
 ]
@@ -206,6 +208,27 @@ def set_inventory(
                 budget_params=budget_params,
                 other_trainable_params=other_trainable_params,
             )
+        )
+
+
+def set_data_record(engine: Engine, run_id: str, record: DataRecord) -> None:
+    """Remember what a run's data held when it began.
+
+    Raises:
+        RunRefusedError: If the run began with other data: what it learned and will learn would not
+            belong together.
+        UnknownRunError: If there is no such run.
+    """
+    known = get_run(engine, run_id).data_record
+    if known is not None and known.content_hash != record.content_hash:
+        raise RunRefusedError(
+            f"a run goes on with the data it began with, those of {run_id} have changed "
+            f"(SHA-256 {known.content_hash[:12]} then, {record.content_hash[:12]} now); put them "
+            "back or start a new run"
+        )
+    with writing(engine) as connection:
+        connection.execute(
+            update(Run).where(Run.id == run_id).values(data_record=record.model_dump(mode="json"))
         )
 
 

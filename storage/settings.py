@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
+from rankscope.models.roots import Roots
 from rankscope.storage import redis_address
 from rankscope.storage.database import safe_url
 from rankscope.storage.environment import EnvironmentSettings
@@ -25,6 +26,19 @@ class Settings(EnvironmentSettings):
         repr=False,
         description="sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME.",
     )
+    rankscope_data_root: Path = Field(
+        default_factory=lambda values: values["rankscope_home"] / "data",
+        description="Folder below which people may name files as data.",
+    )
+    rankscope_models_root: Path = Field(
+        default_factory=lambda values: values["rankscope_home"] / "models",
+        description="Folder below which people may name folders as models.",
+    )
+    rankscope_allow_remote_code: bool = Field(
+        False,
+        description="Whether code that a model brings along may run here, with all rights of the "
+        "worker.",
+    )
     redis_url: str | None = Field(
         None,
         repr=False,
@@ -41,6 +55,21 @@ class Settings(EnvironmentSettings):
     def runs_dir(self) -> Path:
         """Folder that holds one folder per run."""
         return self.rankscope_home.expanduser() / "runs"
+
+    @property
+    def evaluations_dir(self) -> Path:
+        """Folder that holds one folder per evaluation on a benchmark."""
+        return self.rankscope_home.expanduser() / "evaluations"
+
+    @property
+    def roots(self) -> Roots:
+        """Where runs may read models and data."""
+        return Roots(
+            data=self.rankscope_data_root.expanduser(),
+            models=self.rankscope_models_root.expanduser(),
+            cache=self.rankscope_home.expanduser() / "cache",
+            allow_remote_code=self.rankscope_allow_remote_code,
+        )
 
     @property
     def safe_url(self) -> str:

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Engine, and_, select
+from sqlalchemy import Engine, Select, and_, select
 
 from rankscope.models.events import LIVE_STATUSES
-from rankscope.storage.tables import RequestedControl, Run
+from rankscope.storage.tables import BenchmarkEvaluation, RequestedControl, Run
 
 
 class Standing(NamedTuple):
@@ -26,10 +26,25 @@ def standing(engine: Engine, run_id: str, attempt: int, now: datetime) -> Standi
         .outerjoin(RequestedControl, is_stop)
         .where(Run.id == run_id, Run.attempt == attempt)
     )
+    return _standing(engine, statement, now)
+
+
+def evaluation_standing(
+    engine: Engine, evaluation_id: str, attempt: int, now: datetime
+) -> Standing:
+    """The same for one attempt of an evaluation."""
+    table = BenchmarkEvaluation
+    statement = select(table.status, table.stop_asked_at).where(
+        table.id == evaluation_id, table.attempt == attempt
+    )
+    return _standing(engine, statement, now)
+
+
+def _standing(engine: Engine, statement: Select[str, datetime | None], now: datetime) -> Standing:
     with engine.connect() as connection:
         row = connection.execute(statement).one_or_none()
-    if row is None or row.status not in LIVE_STATUSES:
+    if row is None or row[0] not in LIVE_STATUSES:
         return Standing(is_live=False, stop_asked_s=None)
-    asked_at = row.requested_at
+    asked_at = row[1]
     asked_s = None if asked_at is None else (now - asked_at).total_seconds()
     return Standing(is_live=True, stop_asked_s=asked_s)

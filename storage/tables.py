@@ -27,8 +27,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 
+from rankscope.models.evaluation import EvaluationStatus
 from rankscope.models.events import EvaluationKind, EvaluationPart, RunStatus
-from rankscope.storage.choices import ArtifactKind, Control, Origin, Role
+from rankscope.storage.choices import ArtifactKind, Control, EvaluationOrigin, Origin, Role
+
+_QUEUE_ORDER = ("status", "priority", "position")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -121,6 +124,7 @@ class Run(Base):
     max_live_params: Mapped[int | None] = mapped_column(BigInteger)
     final_params: Mapped[int | None] = mapped_column(BigInteger)
     other_trainable_params: Mapped[int | None] = mapped_column(BigInteger)
+    data_record: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     log_path: Mapped[str | None] = mapped_column(Text)  # relative to the run's folder
 
 
@@ -249,6 +253,69 @@ class Artifact(_OfRun, Base):
     step: Mapped[int]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class BenchmarkEvaluation(Base):
+    """A benchmark asked of a model: its config, where it stands, who works on it, its score."""
+
+    __tablename__ = "benchmark_evaluations"
+    __table_args__ = (
+        _one_of("origin", EvaluationOrigin, "origin"),
+        _one_of("status", EvaluationStatus, "status"),
+        Index("ix_benchmark_evaluations_status_priority_position", *_QUEUE_ORDER),
+    )
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    owner: Mapped[str] = mapped_column(Text)
+    origin: Mapped[str] = mapped_column(String(16))
+    run_id: Mapped[str | None] = mapped_column(
+        ForeignKey("runs.id", ondelete="SET NULL"), index=True
+    )
+    title: Mapped[str] = mapped_column(Text)  # what is evaluated, for people
+    benchmark: Mapped[str] = mapped_column(String(16))
+    config: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+    status: Mapped[str] = mapped_column(String(16))
+    status_reason: Mapped[str] = mapped_column(Text)
+    priority: Mapped[int]  # as of runs, with which evaluations wait in one order
+    position: Mapped[float] = mapped_column(Double)
+    queue: Mapped[str] = mapped_column(Text)
+    is_held: Mapped[bool]
+    num_requeues: Mapped[int]
+    attempt: Mapped[int]
+    stop_asked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    worker_id: Mapped[str | None] = mapped_column(Text)
+    process_host: Mapped[str | None] = mapped_column(Text)
+    process_pid: Mapped[int | None]
+    process_started_at: Mapped[float | None] = mapped_column(Double)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    num_items: Mapped[int]
+    num_answered: Mapped[int]
+    generation_s: Mapped[float] = mapped_column(Double)  # of all attempts
+    items_digest: Mapped[str] = mapped_column(String(64))
+    content_hash: Mapped[str | None] = mapped_column(String(64))  # pictures included
+    versions: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
+    score: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+
+
+class BenchmarkAnswer(Base):
+    """What a model answered to one item; its score is known when all are answered."""
+
+    __tablename__ = "benchmark_answers"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    evaluation_id: Mapped[str] = mapped_column(
+        ForeignKey("benchmark_evaluations.id", ondelete="CASCADE"), primary_key=True
+    )
+    number: Mapped[int] = mapped_column(primary_key=True)  # of the item, from 0
+    key: Mapped[str] = mapped_column(Text)
+    group: Mapped[str] = mapped_column(Text)  # items of one count together
+    answer: Mapped[str] = mapped_column(Text)
+    score: Mapped[float | None] = mapped_column(Double)  # 0 to 1
 
 
 class CachedInventory(Base):

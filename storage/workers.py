@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import Engine, and_, delete, func, select
+from sqlalchemy import Engine, ScalarSelect, and_, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rankscope.models.events import LIVE_STATUSES
 from rankscope.storage.database import writing
-from rankscope.storage.tables import Run, Worker
+from rankscope.storage.queue import Job
+from rankscope.storage.tables import BenchmarkEvaluation, Run, Worker
 
 ALIVE_S = 10.0
 """A worker not seen for longer is shown as gone: five beats of two seconds."""
@@ -78,9 +79,8 @@ def remove(engine: Engine, worker_id: str) -> None:
 
 
 def list_workers(engine: Engine, now: datetime) -> list[WorkerState]:
-    """All workers, the longest at work first, with how many live runs each is responsible for."""
-    is_its = and_(Run.worker_id == Worker.id, Run.status.in_(LIVE_STATUSES))
-    num_busy = select(func.count()).select_from(Run).where(is_its).scalar_subquery()
+    """All workers, the longest at work first, with how much each is responsible for."""
+    num_busy = _num_live(Run) + _num_live(BenchmarkEvaluation)
     columns = Worker.__table__.c
     statement = select(*columns, num_busy.label("num_busy")).order_by(Worker.started_at, Worker.id)
     with engine.connect() as connection:
@@ -93,6 +93,11 @@ def forget_dead(engine: Engine, older_than_s: float) -> None:
     oldest = datetime.now(UTC) - timedelta(seconds=older_than_s)
     with writing(engine) as connection:
         connection.execute(delete(Worker).where(Worker.seen_at < oldest))
+
+
+def _num_live(job: Job) -> ScalarSelect[int]:
+    is_its = and_(job.worker_id == Worker.id, job.status.in_(LIVE_STATUSES))
+    return select(func.count()).select_from(job).where(is_its).scalar_subquery()
 
 
 def _age(seen_at: datetime, now: datetime) -> dict[str, float | bool]:

@@ -13,7 +13,8 @@ from torch.optim import Optimizer
 from torch.utils.data import Dataset
 from transformers import Trainer
 
-from rankscope.models.config import Budget, LoraSettings
+from rankscope.models.budgets import Budget
+from rankscope.models.config import LoraSettings
 from rankscope.models.external import ExternalRun
 from rankscope.models.lora.adopting import adopt
 from rankscope.models.lora.elastic import ElasticLora

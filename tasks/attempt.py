@@ -10,7 +10,7 @@ from typing import Literal
 import structlog
 
 from rankscope.models.config import RunConfig
-from rankscope.models.data.contract import VqaPart
+from rankscope.models.data.parts import DataPart
 from rankscope.models.events import (
     Evaluated,
     EvaluationKind,
@@ -24,11 +24,12 @@ from rankscope.models.events import (
     StatusChanged,
 )
 from rankscope.models.inventory import Inventory
+from rankscope.models.roots import Roots
 from rankscope.models.schedulers.offline.model import OfflineModel
 from rankscope.storage.sink import Sink
 from rankscope.tasks.build import Assembled, assemble, make_trainer
 from rankscope.tasks.callback import Request, RunCallback
-from rankscope.tasks.checkpoints import list_checkpoints, load_trained, read_checkpoint
+from rankscope.tasks.checkpoints import list_checkpoints, load_trained, read_checkpoint, step_of
 from rankscope.tasks.loop import RankTrainer, seed_everything
 from rankscope.tasks.narrating import line_of
 from rankscope.tasks.offline import NONE, OfflineFor, told, wanted_by
@@ -36,6 +37,8 @@ from rankscope.tasks.preparing import prepare
 from rankscope.tasks.scoring import Score, exact_match, mean_loss, score
 
 log = structlog.get_logger()
+
+_ROWS_BETWEEN_WORDS = 10_000
 
 EarlyEnd = Literal["stopped", "queued"]
 
@@ -58,10 +61,12 @@ class Training:
         folder: Path,
         *,
         attempt: int,
+        roots: Roots,
         offline_for: OfflineFor = lambda _: None,
     ) -> None:
         self._offline_for = offline_for
         self._config = config
+        self._roots = roots
         self._sink = sink
         self._checkpoints = folder
         self._attempt = attempt
@@ -83,8 +88,14 @@ class Training:
         """Load model and data and put the adapters on."""
         self._say("starting", "loading model and data")
         seed_everything(self._config.seed)
-        self._assembled = assemble(self._config, self._emit, self._find_offline)
+        self._assembled = assemble(
+            self._config, self._roots, self._emit, self._find_offline, self._tell_rows
+        )
         return self._assembled
+
+    def _tell_rows(self, num_rows: int) -> None:
+        if num_rows % _ROWS_BETWEEN_WORDS == 0:
+            self._emit_status("starting", f"reading data: {num_rows:,} rows")
 
     def _find_offline(self, inventory: Inventory) -> OfflineModel | None:
         model, wanted = self._offline_for(inventory), wanted_by(self._config)
@@ -118,7 +129,7 @@ class Training:
         trainer = make_trainer(config, assembled, self._checkpoints, callback)
         checkpoints = list_checkpoints(self._checkpoints)
         if self._attempt > 1:
-            self._step = int(checkpoints[-1].name.removeprefix("step-")) if checkpoints else 0
+            self._step = step_of(checkpoints[-1]) if checkpoints else 0
             self._emit(
                 Resumed(
                     step=self._step,
@@ -143,7 +154,7 @@ class Training:
         self._step = config.training.steps
         part = self._test_part()
         self._score("test", "after", part)
-        if config.evaluation.shuffled_images and len(part):
+        if config.evaluation.shuffled_images and part.num_pictures > 1:
             self._score("test", "shuffled_images", part.shuffled_images(config.seed))
         self._ending = None  # too late: nothing is left to do
 
@@ -196,12 +207,12 @@ class Training:
         part = self._built.splits.validation.head(self._config.evaluation.validation_items)
         self._score("validation", "during", part, quiet=True)
 
-    def _test_part(self) -> VqaPart:
+    def _test_part(self) -> DataPart:
         test, items = self._built.splits.test, self._config.evaluation.test_items
         return test if items is None else test.head(items)
 
     def _score(
-        self, part: EvaluationPart, when: EvaluationKind, items: VqaPart, *, quiet: bool = False
+        self, part: EvaluationPart, when: EvaluationKind, items: DataPart, *, quiet: bool = False
     ) -> None:
         if not len(items):
             return

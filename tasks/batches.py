@@ -8,8 +8,13 @@ import torch
 from torch.utils.data import Dataset
 from typing_extensions import override
 
-from rankscope.models.data.contract import VqaPart
+from rankscope.models.config import RunConfig
+from rankscope.models.data.files.ordering import length_groups
+from rankscope.models.data.parts import DataPart
 from rankscope.models.vlms.loading import VlmProcessor
+
+NO_ITEM = -1
+"""At a place of a batch that stays empty."""
 
 
 class ShuffledItems(Dataset[int]):
@@ -38,18 +43,60 @@ class ShuffledItems(Dataset[int]):
         return np.random.default_rng([self.seed, epoch]).permutation(self.num_items)
 
 
+class LengthGroupedItems(Dataset[int]):
+    """As :class:`ShuffledItems`, but a batch holds items of like length, pictures or none.
+
+    A batch that is not full ends with places that hold ``NO_ITEM``; they belong to the epoch.
+    """
+
+    def __init__(self, part: DataPart, num_positions: int, seed: int, *, batch_size: int) -> None:
+        self.num_positions = num_positions
+        self.seed = seed
+        self._batch_size = batch_size
+        self._lengths, self._has_pictures = part.lengths, part.has_pictures
+        self._order = lru_cache(maxsize=2)(self._places)
+        self.num_places = len(self._order(0))
+        """Of an epoch; every epoch has as many, since either kind fills as many batches."""
+
+    def __len__(self) -> int:
+        return self.num_positions
+
+    @override
+    def __getitem__(self, position: int) -> int:
+        epoch, offset = divmod(position, self.num_places)
+        return int(self._order(epoch)[offset])
+
+    def _places(self, epoch: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        batches = length_groups(
+            self._lengths,
+            self._has_pictures,
+            batch_size=self._batch_size,
+            seed=self.seed,
+            epoch=epoch,
+        )
+        places = np.full((len(batches), self._batch_size), NO_ITEM, dtype=np.int64)
+        for row, batch in zip(places, batches, strict=True):
+            row[: len(batch)] = batch
+        return places.reshape(-1)
+
+
+def training_items(config: RunConfig, part: DataPart) -> "ShuffledItems | LengthGroupedItems":
+    """The order in which a run sees the items of a part."""
+    training = config.training
+    positions = training.steps * training.accumulation_steps * training.batch_size
+    if training.order == "shuffled":
+        return ShuffledItems(len(part), positions, config.seed)
+    return LengthGroupedItems(part, positions, config.seed, batch_size=training.batch_size)
+
+
 class Collator:
     """Item indices -> a training batch."""
 
-    def __init__(self, part: VqaPart, processor: VlmProcessor) -> None:
+    def __init__(self, part: DataPart, processor: VlmProcessor) -> None:
         self.part = part
         self.processor = processor
 
     def __call__(self, items: Iterable[int]) -> dict[str, torch.Tensor]:
         """The batch of these items, labels on the answers only."""
-        indices = list(items)
-        return self.processor.training_batch(
-            self.part.images_of(indices),
-            [self.part.questions[i] for i in indices],
-            [self.part.answers[i] for i in indices],
-        )
+        present = [item for item in items if item != NO_ITEM]
+        return self.processor.training_batch(self.part.examples(present))

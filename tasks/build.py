@@ -1,13 +1,14 @@
 """From a run's configuration to everything its training needs."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
-import torch
-
 from rankscope.models.config import RunConfig
-from rankscope.models.data.contract import VqaDataset, VqaSplits
+from rankscope.models.data.files.hashing import Progress
+from rankscope.models.data.loading import load_data
+from rankscope.models.data.parts import DataPart, Splits
+from rankscope.models.data.record import DataRecord
+from rankscope.models.full_parts import keep_precise, train_parts
 from rankscope.models.full_tuning import FullTuning
 from rankscope.models.inventory import Inventory
 from rankscope.models.lora.adalora import AdaLoraTuning
@@ -19,6 +20,7 @@ from rankscope.models.lora.lora_ga import LoraGaTuning
 from rankscope.models.lora.scaling import Scaling
 from rankscope.models.lora.tuning import ElasticTuning
 from rankscope.models.rank_bounds import check_budget, initial_states
+from rankscope.models.roots import Roots
 from rankscope.models.schedulers.adalora import AdaLora
 from rankscope.models.schedulers.allocation import uniform_ranks
 from rankscope.models.schedulers.contract import RankPlanner
@@ -30,6 +32,7 @@ from rankscope.models.tuning import Tuning
 from rankscope.models.vlms.loading import LoadedVlm, load_vlm
 from rankscope.tasks.batches import Collator
 from rankscope.tasks.callback import RunCallback
+from rankscope.tasks.devices import device_for
 from rankscope.tasks.loop import RankTrainer
 from rankscope.tasks.measuring import Measurer
 from rankscope.tasks.offline import OfflineFor
@@ -42,33 +45,43 @@ class Assembled:
     """A run, ready to train."""
 
     vlm: LoadedVlm
-    splits: VqaSplits
+    splits: Splits[DataPart]
     inventory: Inventory
     tuning: Tuning
     steering: Steering | None
     budget_params: int
     other_trainable_params: int
+    data_record: DataRecord | None = None
 
 
-def assemble(config: RunConfig, emit: Emit, offline_for: OfflineFor = lambda _: None) -> Assembled:
+def assemble(
+    config: RunConfig,
+    roots: Roots,
+    emit: Emit,
+    offline_for: OfflineFor = lambda _: None,
+    on_rows: Progress = lambda _: None,
+) -> Assembled:
     """Load model and data, put adapters on, and connect the planner.
 
     Args:
         config: What to train.
+        roots: Where models and data may lie.
         emit: Where events go.
         offline_for: The offline performance model for the run's modules.
+        on_rows: Is told how many rows of own data were read.
 
     Raises:
-        ValueError: The targets match nothing, pins or budget leave no room, or the planner's
-            settings cannot work with model and data.
+        ValueError: The device is not there, the targets match nothing, pins or budget leave no
+            room, or the planner's settings cannot work with model and data.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    vlm = load_vlm(config.model, device)
+    vlm = load_vlm(config.model, device_for(config.training), roots)
     inventory = find_modules(vlm.model, config.lora.targets, config.lora.parts)
     budget = config.budget.params(inventory)
-    splits = _splits(config.data, vlm.processor.image_size_px)
+    data = load_data(config.data, vlm.picture_size_px, roots, on_rows)
+    splits = data.splits
     tuning = _tuning(config, vlm, inventory, budget)
-    other = _train_projector(tuning) if config.training.train_projector else 0
+    other = train_parts(vlm.model, config.training.full_parts)
+    keep_precise(vlm.model)
     steering = None
     if isinstance(tuning, ElasticTuning) and isinstance(config.scheduler, RankPlanner):
         _check_probe(config.scheduler, len(splits.probe))
@@ -83,7 +96,21 @@ def assemble(config: RunConfig, emit: Emit, offline_for: OfflineFor = lambda _: 
             emit=emit,
             offline=offline_for(inventory),
         )
-    return Assembled(vlm, splits, inventory, tuning, steering, budget, other)
+    return Assembled(vlm, splits, inventory, tuning, steering, budget, other, data.record)
+
+
+def adapted(config: RunConfig, roots: Roots) -> tuple[LoadedVlm, Tuning]:
+    """A run's model with its adapters on and nothing to train: a checkpoint may be loaded into it.
+
+    Raises:
+        ValueError: The model cannot be read, the targets match nothing, or the budget has no room.
+    """
+    vlm = load_vlm(config.model, device_for(config.training), roots)
+    inventory = find_modules(vlm.model, config.lora.targets, config.lora.parts)
+    tuning = _tuning(config, vlm, inventory, config.budget.params(inventory))
+    train_parts(vlm.model, config.training.full_parts)
+    keep_precise(vlm.model)
+    return vlm, tuning
 
 
 def make_trainer(
@@ -106,12 +133,6 @@ def make_trainer(
     )
     callback.watch(trainer)
     return trainer
-
-
-@lru_cache(maxsize=8)
-def _splits(data: VqaDataset, image_size_px: int) -> VqaSplits:
-    """Many runs in one process draw or read their pictures once."""
-    return data.load(image_size_px)
 
 
 def _tuning(config: RunConfig, vlm: LoadedVlm, inventory: Inventory, budget: int) -> Tuning:
@@ -170,14 +191,3 @@ def _check_probe(planner: RankPlanner, num_items: int) -> None:
             f"a scheduler may measure on at most the {num_items} probe items, {planner.kind} asks "
             f"for {planner.most_probe_items}; lower its number of probe items"
         )
-
-
-def _train_projector(tuning: Tuning) -> int:
-    """Switch the projector's own weights on; returns how many they are."""
-    own = tuning.modules_of_parameters().keys()
-    switched = [
-        parameter.requires_grad_(True)
-        for name, parameter in tuning.model.named_parameters()
-        if name not in own and ".lora_" not in name and "projector." in name
-    ]
-    return sum(parameter.numel() for parameter in switched)

@@ -19,12 +19,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from rankscope.models.cost.disk import CHECKPOINTS_KEPT
 from rankscope.models.lora.saliency import ModuleSaliency
 from rankscope.models.tuning import Tuning
 
 FORMAT_VERSION = 1
-KEPT = 2
-"""Checkpoints kept per run: the last one and, should it turn out unreadable, the one before."""
 
 CHECKPOINTS = "checkpoints"
 """Their folder within a run's."""
@@ -56,6 +55,7 @@ class CheckpointState(BaseModel):
     scheduler_failure: str | None = None
     train_loss: float | None
     num_samples: int
+    loss_scale: dict[str, int | float] = {}  # of fp16; others have none
     python_random: list[Any]
     numpy_random: dict[str, Any]
 
@@ -139,9 +139,14 @@ def list_checkpoints(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("step-*") if (path / STATE_NAME).is_file())
 
 
+def step_of(folder: Path) -> int:
+    """The step that a checkpoint's folder is named by."""
+    return int(folder.name.removeprefix("step-"))
+
+
 def drop_old_checkpoints(folder: Path) -> None:
-    """Keep the last ``KEPT`` checkpoints."""
-    for path in list_checkpoints(folder)[:-KEPT]:
+    """Keep the last ``CHECKPOINTS_KEPT`` checkpoints."""
+    for path in list_checkpoints(folder)[:-CHECKPOINTS_KEPT]:
         shutil.rmtree(path)
 
 

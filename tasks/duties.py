@@ -1,9 +1,9 @@
 """What a worker does by itself every few seconds, whatever Redis does.
 
-Runs are claimed here and nowhere else; a message from Redis only makes the next look come at once.
-A supervisor inside a Celery task would hold its thread for hours: messages would wait behind it,
-and runs found while Redis is away would need slots of their own beside Celery's. So every run has a
-thread of this worker, and Celery's are free for what is short.
+Runs and evaluations are claimed here and nowhere else; a message from Redis only makes the next
+look come at once. A supervisor inside a Celery task would hold its thread for hours: messages would
+wait behind it, and runs found while Redis is away would need slots of their own beside Celery's. So
+every run has a thread of this worker, and Celery's are free for what is short.
 """
 
 import contextlib
@@ -22,9 +22,10 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from rankscope.storage import workers
 from rankscope.storage.database import migrate, open_database
 from rankscope.storage.errors import StorageError
-from rankscope.storage.queue import Claim, adopt, claim_next, live_processes
+from rankscope.storage.queue import Claim, adopt, live_processes
 from rankscope.storage.settings import Settings
 from rankscope.tasks import machine
+from rankscope.tasks.jobs import JOBS, Job, claim_job
 from rankscope.tasks.learning import AutomaticLearning
 from rankscope.tasks.processes import TrainingProcess
 from rankscope.tasks.reaper import Reaper
@@ -67,7 +68,7 @@ class Duties:
         self._woken = threading.Event()
         self._has_ended = threading.Event()
         self._lock = threading.Lock()  # guards _supervisors
-        self._supervisors: dict[Claim, threading.Thread] = {}
+        self._supervisors: dict[Job, threading.Thread] = {}
         self._memory: machine.Memory | None = None
         self._thread = threading.Thread(target=self._work, name="duties", daemon=True)
 
@@ -167,47 +168,50 @@ class Duties:
 
     def _claim(self, engine: Engine) -> None:
         while len(self._threads()) < self._num_slots and not self.ending.is_set():
-            claim = claim_next(
+            job = claim_job(
                 engine, self._queues, worker_id=self._id, lease_s=self._patience.start_lease_s
             )
-            if claim is None:
+            if job is None:
                 return
-            self._begin(claim, partial(supervise, self._post(engine), claim))
+            self._begin(job, partial(supervise, self._post(engine), job))
 
     def _adopt(self, engine: Engine) -> None:
-        """Take over the training processes of this host whose worker is gone."""
+        """Take over the processes of this host whose worker is gone."""
         with self._lock:
             own = set(self._supervisors)
-        here = live_processes(engine, machine.host())
-        strangers = [row for row in here if Claim(row.run_id, row.attempt) not in own]
+        strangers = [
+            (job, row)
+            for kind in JOBS
+            for row in live_processes(engine, machine.host(), kind.table)
+            if (job := kind(Claim(row.run_id, row.attempt))) not in own
+        ]
         if not strangers:
             return
         listed = workers.list_workers(engine, datetime.now(UTC))
         alive = {worker.id for worker in listed if worker.is_alive}
-        for run_id, attempt, pid, started_at, worker_id in strangers:
+        for job, (run_id, attempt, pid, started_at, worker_id) in strangers:
             if worker_id in alive:
                 continue
             process = TrainingProcess.find(run_id, pid, started_at)
-            if process and adopt(engine, run_id, attempt, worker_id=self._id):
+            if process and adopt(engine, run_id, attempt, worker_id=self._id, job=job.table):
                 log.info("adopted", run=run_id, attempt=attempt, pid=pid)
-                claim = Claim(run_id, attempt)
-                self._begin(claim, partial(stay_with, self._post(engine), claim, process))
+                self._begin(job, partial(stay_with, self._post(engine), job, process))
 
     def _post(self, engine: Engine) -> Post:
         return Post(engine, self._settings, self._patience, self._num_slots, self.ending)
 
-    def _begin(self, claim: Claim, supervision: Callable[[], None]) -> None:
+    def _begin(self, job: Job, supervision: Callable[[], None]) -> None:
         def work() -> None:
             try:
                 supervision()
             finally:
                 with self._lock:
-                    del self._supervisors[claim]
+                    del self._supervisors[job]
                 self._woken.set()
 
-        thread = threading.Thread(target=work, name=f"run-{claim.run_id}", daemon=True)
+        thread = threading.Thread(target=work, name=f"run-{job.claim.run_id}", daemon=True)
         with self._lock:
-            self._supervisors[claim] = thread
+            self._supervisors[job] = thread
         thread.start()
 
 

@@ -1,4 +1,7 @@
-"""The process behind ``rankscope export``: the last checkpoint as an adapter, proved by reloading.
+"""The process behind ``rankscope export``: what a run trained as files, proved by reloading.
+
+Adapters become a plain PEFT adapter; weights of the base model that were trained beside them, or
+alone, become ``trained_weights.safetensors`` in the same folder, in float32 under their own names.
 
 Started as ``python -P -m rankscope.tasks.exporting RUN FOLDER``; answers with a JSON object on
 stdout.
@@ -15,10 +18,14 @@ import torch
 from peft.utils import SAFETENSORS_WEIGHTS_NAME
 from safetensors.torch import load_file
 from sqlalchemy import Engine
-from torch import nn
 
 from rankscope.models.config import RunConfig
-from rankscope.models.lora.export import LogitDifference, reload_difference
+from rankscope.models.data.parts import DataPart
+from rankscope.models.full_parts import load_trained as load_trained_weights
+from rankscope.models.full_parts import save_trained
+from rankscope.models.lora.export import LogitDifference, logit_difference, reload_difference
+from rankscope.models.roots import Roots
+from rankscope.models.vlms import AnyVlm, EmbeddedVlm, HubVlm, MobileVlm, SmolVlm
 from rankscope.models.vlms.loading import load_vlm
 from rankscope.storage.artifacts import RunFolder
 from rankscope.storage.database import open_database
@@ -47,7 +54,7 @@ class ExportError(RuntimeError):
 
 
 def export(engine: Engine, settings: Settings, run_id: str, to: Path) -> dict[str, Any]:
-    """Export a run's last checkpoint and compare it, reloaded by peft, with the run's own model.
+    """Export a run's last checkpoint and compare it, loaded anew, with the run's own model.
 
     Raises:
         ExportError: The run has no checkpoint, or the reloaded adapter computes something else.
@@ -60,49 +67,61 @@ def export(engine: Engine, settings: Settings, run_id: str, to: Path) -> dict[st
         )
     state, tensors = read_checkpoint(checkpoints[-1], config.hash())
     torch.set_num_threads(state.num_threads)
-    assembled = assemble(config, emit=lambda _: None)
+    # a run of a GPU can be exported where there is none
+    anywhere = config.training.model_copy(update={"device": "auto", "precision": "fp32"})
+    config = config.model_copy(update={"training": anywhere})
+    assembled = assemble(config, settings.roots, emit=lambda _: None)
     load_trained(assembled.tuning, state, tensors)
-    assembled.tuning.export(to, base_model_name=config.model.kind)
-    difference = _logit_difference(config, assembled, to)
+    assembled.tuning.export(to, base_model_name=_base_name(config.model))
+    num_own = save_trained(assembled.vlm.model, to)
+    splits = assembled.splits
+    items = (splits.test if len(splits.test) else splits.train).head(COMPARED_ITEMS)
+    difference = _logit_difference(config, assembled, settings.roots, to, items)
     allowed = LARGEST_DIFFERENCE * max(1.0, difference.largest_logit)
     if not difference.largest <= allowed:
         shutil.rmtree(to)
         raise ExportError(
-            f"a reloaded adapter must give the same logits within {allowed:g}, "
+            f"what is loaded again must give the same logits within {allowed:g}, "
             f"got {difference.largest:g}; report this as a defect"
         )
-    written = load_file(to / SAFETENSORS_WEIGHTS_NAME)
+    adapter = to / SAFETENSORS_WEIGHTS_NAME
+    written = load_file(adapter) if adapter.is_file() else {}
     return {
         "run": run_id,
         "step": state.step,
         "folder": str(to),
         "params": sum(tensor.numel() for tensor in written.values()),
         "modules": sum(".lora_A." in name for name in written),
-        "items": COMPARED_ITEMS,
+        "base_params": num_own,
+        "items": len(items),
         "max_logit_difference": difference.largest,
     }
 
 
-def _logit_difference(config: RunConfig, assembled: Assembled, folder: Path) -> LogitDifference:
-    """On test prompts, between the run's model and the reloaded one."""
-    vlm, test = assembled.vlm, assembled.splits.test.head(COMPARED_ITEMS)
-    prompt = vlm.processor.prompt_batch(test.images_of(range(len(test))), list(test.questions))
+def _base_name(model: AnyVlm) -> str:
+    """What the adapter names as its base model, as the run named it."""
+    match model:
+        case HubVlm():
+            return model.source
+        case MobileVlm():
+            return model.folder
+        case EmbeddedVlm() | SmolVlm():
+            return model.kind
+
+
+def _logit_difference(
+    config: RunConfig, assembled: Assembled, roots: Roots, folder: Path, items: DataPart
+) -> LogitDifference:
+    """On prompts, between the run's model and the reloaded one."""
+    vlm = assembled.vlm
+    prompt = vlm.processor.prompt_batch(items.examples(range(len(items))))
     batch = {key: value.to(vlm.device) for key, value in prompt.items()}
-    fresh = load_vlm(config.model, vlm.device).model
-    _copy_trained_base(assembled.tuning.model, fresh)
-    return reload_difference(assembled.tuning.model, folder, fresh_base=fresh, batch=batch)
-
-
-def _copy_trained_base(trained: nn.Module, fresh: nn.Module) -> None:
-    """Give the fresh base model what was trained beside the adapters, such as a projector."""
-    base = {
-        name.removeprefix("base_model.model.").replace(".base_layer.", "."): parameter
-        for name, parameter in trained.named_parameters()
-        if parameter.requires_grad and ".lora_" not in name
-    }
-    with torch.no_grad():
-        for name, parameter in base.items():
-            fresh.get_parameter(name).copy_(parameter)
+    fresh = load_vlm(config.model, vlm.device, roots).model
+    load_trained_weights(fresh, folder)
+    live = assembled.tuning.model
+    if not (folder / SAFETENSORS_WEIGHTS_NAME).is_file():
+        return logit_difference(live, fresh, batch)
+    return reload_difference(live, folder, fresh_base=fresh, batch=batch)
 
 
 def main() -> int:

@@ -1,6 +1,7 @@
 """The training loop: transformers' Trainer with our optimizer groups and checkpoints."""
 
 import json
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -16,7 +17,12 @@ from typing_extensions import override
 
 from rankscope.models.config import RunConfig
 from rankscope.models.tuning import Tuning
-from rankscope.tasks.batches import Collator, ShuffledItems
+from rankscope.tasks.batches import (
+    Collator,
+    LengthGroupedItems,
+    ShuffledItems,
+    training_items,
+)
 from rankscope.tasks.checkpoints import (
     CheckpointState,
     Tensors,
@@ -57,13 +63,11 @@ class RankTrainer(Trainer):
         self.last_checkpoint = ("", 0)
         self.folder = folder
         self._checkpoint: tuple[CheckpointState, Tensors] | None = None
-        training = config.training
-        positions = training.steps * training.accumulation_steps * training.batch_size
         super().__init__(
             model=tuning.model,
-            args=_arguments(config, folder),
+            args=_arguments(config, folder, next(tuning.model.parameters()).device),
             data_collator=collator,
-            train_dataset=ShuffledItems(len(collator.part), positions, config.seed),
+            train_dataset=training_items(config, collator.part),
             callbacks=[callback],
         )
         self.remove_callback(PrinterCallback)  # what it prints our events tell
@@ -76,7 +80,7 @@ class RankTrainer(Trainer):
     @override
     def _get_train_sampler(self, *_: Any) -> torch.utils.data.Sampler[int]:
         # The data set itself is the shuffled order.
-        assert isinstance(self.train_dataset, ShuffledItems)
+        assert isinstance(self.train_dataset, ShuffledItems | LengthGroupedItems)
         return torch.utils.data.SequentialSampler(self.train_dataset)
 
     @override
@@ -93,7 +97,9 @@ class RankTrainer(Trainer):
     @override
     def _clip_grad_norm(self, model: nn.Module) -> Any:
         norm = super()._clip_grad_norm(model)  # type: ignore[no-untyped-call]
-        self.grad_norm = float(norm)
+        # the step that finds fp16's scale too large is left out, and has no norm
+        is_left_out = self.accelerator.scaler is not None and not math.isfinite(norm)
+        self.grad_norm = None if is_left_out else float(norm)
         return norm
 
     @override
@@ -153,6 +159,7 @@ class RankTrainer(Trainer):
             scheduler_failure=steering.failure if steering else None,
             train_loss=self.train_loss,
             num_samples=steering.num_samples if steering else 0,
+            loss_scale=self.accelerator.scaler.state_dict() if self.accelerator.scaler else {},
             python_random=python_random,
             numpy_random=numpy_random,
         )
@@ -187,6 +194,8 @@ class RankTrainer(Trainer):
                     key: value.to(parameter.device)
                     for key, value in values.items()
                 }
+        if self.accelerator.scaler:
+            self.accelerator.scaler.load_state_dict(state.loss_scale)
         schedule.last_epoch = state.last_epoch
         self.rates.regroup(self._model(), self.planned_factors, optimizer, schedule)
 
@@ -211,9 +220,9 @@ def seed_everything(seed: int) -> None:
     torch.use_deterministic_algorithms(mode=True, warn_only=True)
 
 
-def _arguments(config: RunConfig, folder: Path) -> TrainingArguments:
+def _arguments(config: RunConfig, folder: Path, device: torch.device) -> TrainingArguments:
     training = config.training
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=training.steps,
         per_device_train_batch_size=training.batch_size,
@@ -223,7 +232,8 @@ def _arguments(config: RunConfig, folder: Path) -> TrainingArguments:
         warmup_steps=round(training.warmup_fraction * training.steps),
         max_grad_norm=config.optimizer.max_grad_norm,
         bf16=training.precision == "bf16",
-        use_cpu=not torch.cuda.is_available(),  # else transformers refuses bf16 there
+        fp16=training.precision == "fp16",
+        use_cpu=device.type == "cpu",  # else transformers refuses bf16 there
         seed=config.seed,
         # Logging, saving and scoring are our callback's.
         logging_strategy="no",
@@ -237,3 +247,6 @@ def _arguments(config: RunConfig, folder: Path) -> TrainingArguments:
         remove_unused_columns=False,
         label_names=["labels"],
     )
+    # One run is on one device: transformers would spread it over all that it sees.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments

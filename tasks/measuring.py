@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from typing_extensions import override
 
-from rankscope.models.data.contract import VqaPart
+from rankscope.models.data.parts import DataPart
 from rankscope.models.lora.credit import adapter_credit
 from rankscope.models.lora.elastic import ElasticLora
 from rankscope.models.lora.probe import gradient_energy, weight_sensitivity
@@ -31,10 +31,8 @@ from rankscope.models.schedulers.contract import (
 )
 from rankscope.models.vlms.loading import LoadedVlm
 from rankscope.tasks.batches import Collator
+from rankscope.tasks.estimating import PROBE_ROWS
 from rankscope.tasks.scoring import item_losses
-
-PROBE_BATCH_ITEMS = 128
-"""Items per forward pass: bounds memory, changes no result."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +140,7 @@ class ItemMeasurer(ABC):
 class Measurer(ItemMeasurer):
     """Runs measurements on the probe part of a data set."""
 
-    def __init__(self, elastic: ElasticLora, vlm: LoadedVlm, probe: VqaPart) -> None:
+    def __init__(self, elastic: ElasticLora, vlm: LoadedVlm, probe: DataPart) -> None:
         super().__init__(elastic, len(probe))
         self._vlm = vlm
         self._collate = Collator(probe, vlm.processor)
@@ -150,8 +148,8 @@ class Measurer(ItemMeasurer):
     @override
     def batches(self, num_items: int) -> list[dict[str, torch.Tensor]]:
         batches = []
-        for start in range(0, num_items, PROBE_BATCH_ITEMS):
-            batch = self._collate(range(start, min(start + PROBE_BATCH_ITEMS, num_items)))
+        for start in range(0, num_items, PROBE_ROWS):
+            batch = self._collate(range(start, min(start + PROBE_ROWS, num_items)))
             batches.append({key: value.to(self._vlm.device) for key, value in batch.items()})
         return batches
 

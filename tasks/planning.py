@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rankscope.models.config import BYTES_PER_PARAM, RunConfig
+from rankscope.models.config import RunConfig
 from rankscope.models.inventory import AdaptableModule, Inventory
 from rankscope.models.rank_bounds import check_budget, initial_states
 from rankscope.models.reading import ConfigError
@@ -18,9 +18,6 @@ from rankscope.models.schedulers.full import Full
 from rankscope.models.schedulers.lora_ga import LoraGa
 from rankscope.models.schedulers.offline.model import OfflineModel
 
-ADAM_MOMENTS = 2
-"""Tensors that AdamW keeps beside every trained one."""
-
 
 class PlannedModule(AdaptableModule):
     """A module with the rank it would start at."""
@@ -28,19 +25,8 @@ class PlannedModule(AdaptableModule):
     rank: int
 
 
-class MemoryEstimate(BaseModel):
-    """Bytes that training holds for sure, activations left out."""
-
-    model_config = ConfigDict(frozen=True)
-
-    base_weights_bytes: int
-    adapters_bytes: int
-    gradients_bytes: int
-    optimizer_bytes: int
-
-
 class Plan(BaseModel):
-    """The answer of ``rankscope plan``."""
+    """Modules, budget and first ranks: the answer of ``rankscope plan`` without the cost."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -49,14 +35,21 @@ class Plan(BaseModel):
     params: int = Field(description="Adapter parameters at the first ranks.")
     budget_params: int
     equivalent_rank: float = Field(description="The budget as the same rank everywhere.")
+    other_trainable_params: int = Field(description="Trained in full beside the adapters.")
     total_params: int = Field(description="Of the base model.")
     ranks_decided_at_steps: tuple[int, ...]
     ranks_are_final: bool = Field(description="Whether the ranks shown stay to the end.")
     note: str
-    memory: MemoryEstimate
+    model_note: str = Field("", description="What to know about the base model's weights.")
 
 
-def plan_run(config: RunConfig, inventory: Inventory, offline: OfflineModel | None = None) -> Plan:
+def plan_run(
+    config: RunConfig,
+    inventory: Inventory,
+    offline: OfflineModel | None = None,
+    *,
+    other_trainable_params: int = 0,
+) -> Plan:
     """Resolve the budget and ask the scheduler for its first ranks.
 
     Raises:
@@ -69,7 +62,6 @@ def plan_run(config: RunConfig, inventory: Inventory, offline: OfflineModel | No
     except (ValueError, PlannerError) as error:  # these say rule, value and remedy themselves
         raise ConfigError(str(error)) from error
     params = _params(config, inventory, ranks)
-    trained = inventory.total_params if isinstance(config.scheduler, Full) else params
     return Plan(
         scheduler=config.scheduler.kind,
         modules=tuple(
@@ -78,17 +70,12 @@ def plan_run(config: RunConfig, inventory: Inventory, offline: OfflineModel | No
         ),
         params=params,
         budget_params=budget,
-        equivalent_rank=round(budget / inventory.params_per_rank, 4),
+        equivalent_rank=round(budget / (inventory.params_per_rank or 1), 4),
+        other_trainable_params=other_trainable_params,
         total_params=inventory.total_params,
         ranks_decided_at_steps=steps,
         ranks_are_final=not note,
         note=note,
-        memory=MemoryEstimate(
-            base_weights_bytes=BYTES_PER_PARAM * inventory.total_params,
-            adapters_bytes=BYTES_PER_PARAM * params,
-            gradients_bytes=BYTES_PER_PARAM * trained,
-            optimizer_bytes=ADAM_MOMENTS * BYTES_PER_PARAM * trained,
-        ),
     )
 
 

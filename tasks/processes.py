@@ -1,4 +1,4 @@
-"""The processes that train and export: how they are started, watched and told to end."""
+"""The processes that train, export and list: how they are started, watched and told to end."""
 
 import contextlib
 import os
@@ -11,13 +11,16 @@ from typing import Self
 import psutil
 
 from rankscope.models.config import RunConfig
+from rankscope.models.vlms import AnyVlm
+from rankscope.tasks import machine
+from rankscope.tasks.machine import num_cores
 
 _SAME_START_S = 2.0
 """Linux gives a start time to a second or so, and pids do not come round again that fast."""
 
 
 class TrainingProcess:
-    """A training process: started here, or found again by its pid and start time.
+    """A training or evaluating process: started here, or found again by pid and start time.
 
     It leads a process group of its own, so that its end is the end of the helpers it starts too.
     """
@@ -28,8 +31,16 @@ class TrainingProcess:
         self.started_at: float = process.create_time()
 
     @classmethod
-    def start(cls, run_id: str, attempt: int, *, log: Path, environment: dict[str, str]) -> Self:
-        """Start one attempt at a run, its output appended to the run's log file.
+    def start(
+        cls,
+        run_id: str,
+        attempt: int,
+        *,
+        log: Path,
+        environment: dict[str, str],
+        verb: str = "trainer",
+    ) -> Self:
+        """Start one attempt at a run, or an evaluation, its output appended to its log file.
 
         Raises:
             OSError: The log cannot be written or no process be started.
@@ -37,7 +48,7 @@ class TrainingProcess:
         with log.open("ab") as output:
             return cls(
                 psutil.Popen(
-                    command("trainer", run_id, "--attempt", str(attempt)),
+                    command(verb, run_id, "--attempt", str(attempt)),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -96,26 +107,80 @@ def command(verb: str, *arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", f"rankscope.tasks.{verb}", *arguments]
 
 
+class JobFailed(RuntimeError):
+    """A local process ended with an error; the message is its own last line."""
+
+
+def answer_of(verb: str, *arguments: str, config: RunConfig) -> str:
+    """The last line that ``rankscope.tasks.VERB`` prints as a process of its own.
+
+    Raises:
+        JobFailed: It ended with an error.
+    """
+    done = subprocess.run(
+        command(verb, *arguments),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=environment(config),
+        check=False,
+    )
+    if done.returncode:
+        raise JobFailed(reason_of(done.stderr))
+    return last_line(done.stdout)
+
+
+def last_line(said: str) -> str:
+    """What a process answers; libraries may have printed before."""
+    return said.strip().split("\n")[-1]  # texts may hold what splitlines takes for line breaks
+
+
+def reason_of(complained: str) -> str:
+    """Why a process failed, in its own last words."""
+    return (complained.strip().splitlines() or ["no word"])[-1]
+
+
 def environment(config: RunConfig, *, num_processes: int = 1) -> dict[str, str]:
-    """This process's environment; libraries stay offline and quiet unless it says otherwise.
+    """This process's environment; libraries stay quiet unless it says otherwise.
+
+    They stay offline too, but for a run that names a model or data of the Hugging Face hub.
 
     Args:
         config: What will run.
         num_processes: How many share this machine's cores; the config's own threads come first.
     """
-    num_threads = config.model.threads or max(1, num_cores() // num_processes)
-    defaults = {
+    return model_environment(
+        config.model,
+        is_online="hub" in (config.model.kind, config.data.kind),
+        device=config.training.device,
+        num_processes=num_processes,
+    )
+
+
+def model_environment(
+    model: AnyVlm, *, is_online: bool, device: str = "auto", num_processes: int = 1
+) -> dict[str, str]:
+    """The same for what runs a model; ``is_online`` lets it ask the Hugging Face hub."""
+    num_threads = model.threads or max(1, num_cores() // num_processes)
+    usual = {
         "OMP_NUM_THREADS": str(num_threads),
-        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_OFFLINE": "0" if is_online else "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "TRANSFORMERS_VERBOSITY": "error",
         "PYTHONUNBUFFERED": "1",
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     }
-    return defaults | dict(os.environ)
+    return usual | dict(os.environ) | _one_device(device)
 
 
-def num_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _one_device(name: str) -> dict[str, str]:
+    """Leave a process the one CUDA device that its run may use, or none if that is not there.
+
+    A run of one process that saw several would be spread over all of them.
+    """
+    seen = machine.gpus()
+    if name in ("cpu", "mps"):
+        return {machine.VISIBLE: ""}
+    number = int(name.partition(":")[2] or 0)
+    return {machine.VISIBLE: seen[number] if number < len(seen) else ""} if seen else {}

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from rankscope.models.config import OptimizerSettings
 from rankscope.models.inventory import place_of
+from rankscope.models.training_settings import OptimizerSettings
 
 _B = ".lora_B."
 """In the name of every B that peft trains."""
@@ -30,10 +30,10 @@ class Rates:
         self._num_layers = num_layers
 
     def factor(self, parameter: str, planned: Mapping[str, float]) -> float:
-        """Factor of one trained parameter; 1 for what lies outside the adapted modules."""
+        """Factor of one trained parameter; what lies outside the adapted modules has its own."""
         module = self._modules.get(parameter)
         if module is None:
-            return 1.0
+            return self._settings.full_lr_ratio
         part, layer = place_of(module)
         layer_factor = 1.0
         if part == "language" and layer is not None:

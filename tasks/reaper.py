@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from rankscope.storage.ending import fail_abandoned_foreground_runs
 from rankscope.storage.queue import requeue_expired
+from rankscope.storage.tables import BenchmarkEvaluation, Run
 from rankscope.storage.workers import forget_dead
 
 log = structlog.get_logger()
@@ -45,8 +46,9 @@ class Reaper:
         self._looked_at = now
 
     def _take_back(self, now: datetime) -> None:
-        for run_id in requeue_expired(self._engine, now):
-            log.warning("lease expired", run=run_id)
-        for run_id in fail_abandoned_foreground_runs(self._engine, now):
-            log.warning("foreground run abandoned", run=run_id)
+        for job in (Run, BenchmarkEvaluation):
+            for run_id in requeue_expired(self._engine, now, job):
+                log.warning("lease expired", run=run_id)
+            for run_id in fail_abandoned_foreground_runs(self._engine, now, job):
+                log.warning("foreground run abandoned", run=run_id)
         forget_dead(self._engine, FORGET_WORKERS_S)

@@ -11,8 +11,9 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from rankscope.models.data.contract import VqaPart
+from rankscope.models.data.parts import DataPart
 from rankscope.models.vlms.loading import LoadedVlm
+from rankscope.tasks.generation import generate_answers
 
 BoolArray = npt.NDArray[np.bool_]
 Model = torch.nn.Module
@@ -40,7 +41,7 @@ class Score:
         }
 
 
-def score(said: Sequence[str], part: VqaPart) -> Score:
+def score(said: Sequence[str], part: DataPart) -> Score:
     """Compare answers with a part's own, spaces and case folded."""
     pairs = zip(said, part.answers, strict=True)
     return Score(np.asarray([_folded(a) == _folded(b) for a, b in pairs], np.bool_), part.skills)
@@ -49,7 +50,7 @@ def score(said: Sequence[str], part: VqaPart) -> Score:
 def exact_match(
     model: Model,
     vlm: LoadedVlm,
-    part: VqaPart,
+    part: DataPart,
     *,
     batch_size: int,
     on_items: Callable[[int], None] = lambda _: None,
@@ -69,27 +70,15 @@ def exact_match(
     try:
         for start in range(0, len(part), batch_size):
             ids = range(start, min(start + batch_size, len(part)))
-            images_NHWC = part.images_of(ids)
-            questions = [part.questions[i] for i in ids]
-            prompt = {
-                key: value.to(vlm.device)
-                for key, value in vlm.processor.prompt_batch(images_NHWC, questions).items()
-            }
-            with torch.no_grad():
-                generated_BT = model.generate(  # type: ignore[operator]
-                    **prompt,
-                    max_new_tokens=vlm.processor.max_answer_tokens,
-                    do_sample=False,
-                    use_cache=True,
-                )
-            answers += vlm.processor.decode(generated_BT[:, prompt["input_ids"].shape[1] :])
+            longest = vlm.processor.max_answer_tokens
+            answers += generate_answers(model, vlm, part.examples(ids), max_new_tokens=longest)
             on_items(len(answers))
     finally:
         model.train(was_training)
     return score(answers, part)
 
 
-def mean_loss(model: Model, vlm: LoadedVlm, part: VqaPart, *, batch_size: int) -> float:
+def mean_loss(model: Model, vlm: LoadedVlm, part: DataPart, *, batch_size: int) -> float:
     """Mean of :func:`item_losses` over a part, the model in evaluation mode meanwhile."""
     was_training = model.training
     model.eval()
@@ -97,11 +86,7 @@ def mean_loss(model: Model, vlm: LoadedVlm, part: VqaPart, *, batch_size: int) -
     try:
         for start in range(0, len(part), batch_size):
             ids = range(start, min(start + batch_size, len(part)))
-            batch = vlm.processor.training_batch(
-                part.images_of(ids),
-                [part.questions[i] for i in ids],
-                [part.answers[i] for i in ids],
-            )
+            batch = vlm.processor.training_batch(part.examples(ids))
             with torch.no_grad():
                 on_device = {key: value.to(vlm.device) for key, value in batch.items()}
                 losses.append(item_losses(model, on_device))

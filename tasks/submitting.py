@@ -5,15 +5,19 @@ from collections.abc import Sequence
 from sqlalchemy import Engine
 
 from rankscope.models.config import RunConfig
-from rankscope.models.inventory import Inventory
+from rankscope.models.inventory import Inventory, Linears
 from rankscope.models.reading import ConfigError, parse_config
-from rankscope.models.vlms.linears import shipped_linears
+from rankscope.models.vlms import SmolVlm
+from rankscope.models.vlms.linears import known_linears
 from rankscope.storage.choices import Origin
+from rankscope.storage.inventories import get_linears, put_linears
 from rankscope.storage.runs import DEFAULT_QUEUE, NORMAL_PRIORITY, create_run
 from rankscope.storage.settings import Settings
 from rankscope.tasks.asking import wake
+from rankscope.tasks.costing import Cost, cost_of
 from rankscope.tasks.offline import resolve_offline, wanted_by
 from rankscope.tasks.planning import Plan, plan_run
+from rankscope.tasks.processes import JobFailed, answer_of
 
 MAX_SEEDS = 100
 """At once; more is taken for a mistyped number."""
@@ -88,7 +92,7 @@ def add_run(
         raise ConfigError(
             "texts must not hold the character NUL, which PostgreSQL cannot keep; remove it"
         )
-    inventory = inventory_of(config)
+    inventory = inventory_of(config, engine)
     offline = resolve_offline(engine, wanted_by(config), inventory.modules)
     return create_run(
         engine,
@@ -114,23 +118,69 @@ def plan(config: RunConfig, engine: Engine | None = None) -> Plan:
         ConfigError: It could not run.
         OtherVersionError: Its offline model was learned by an incompatible version.
     """
-    inventory = inventory_of(config)
-    if engine is None:
-        return plan_run(config, inventory)
-    offline = resolve_offline(engine, wanted_by(config), inventory.modules)
-    return plan_run(config, inventory, offline)
+    linears = _linears_of(config, engine)
+    inventory = _select(config, linears)
+    offline = None
+    if engine is not None:
+        offline = resolve_offline(engine, wanted_by(config), inventory.modules)
+    other = sum(linears.params_by_part[part] for part in config.training.full_parts)
+    planned = plan_run(config, inventory, offline, other_trainable_params=other)
+    if isinstance(config.model, SmolVlm):
+        return planned.model_copy(update={"model_note": config.model.remark})
+    return planned
 
 
-def inventory_of(config: RunConfig) -> Inventory:
-    """The modules a run adapts.
+def cost(
+    config: RunConfig, planned: Plan, settings: Settings, engine: Engine | None = None
+) -> Cost:
+    """What a run would cost: memory, time, disk; nothing is downloaded or trained for it.
+
+    Args:
+        config: What to run.
+        planned: The answer of `plan` to it.
+        settings: Where its data lie.
+        engine: The database with past runs; None goes without.
 
     Raises:
-        ConfigError: The targets match nothing.
+        ConfigError: The model cannot be read.
     """
+    return cost_of(config, planned, _linears_of(config, engine), settings, engine)
+
+
+def inventory_of(config: RunConfig, engine: Engine | None = None) -> Inventory:
+    """The modules a run adapts.
+
+    A model whose files have to tell is read by a process of its own, which takes seconds, and
+    remembered in the database.
+
+    Raises:
+        ConfigError: The targets match nothing, or the model cannot be read.
+    """
+    return _select(config, _linears_of(config, engine))
+
+
+def _select(config: RunConfig, linears: Linears) -> Inventory:
     try:
-        return shipped_linears(config.model).select(config.lora.targets, config.lora.parts)
+        return linears.select(config.lora.targets, config.lora.parts)
     except ValueError as error:
         raise ConfigError(f"lora.{error}") from error
+
+
+def _linears_of(config: RunConfig, engine: Engine | None) -> Linears:
+    known = known_linears(config.model)
+    if known is not None:
+        return known
+    remembered = None if engine is None else get_linears(engine, config.model)
+    if remembered is not None and remembered.sizes is not None:
+        return remembered
+    try:
+        answer = answer_of("listing", config.model.model_dump_json(), config=config)
+    except JobFailed as error:
+        raise ConfigError(f"model.{error}") from error
+    linears = Linears.model_validate_json(answer)
+    if engine is not None:
+        put_linears(engine, config.model, linears)
+    return linears
 
 
 def _check_seeds(seeds: Sequence[int] | None) -> None:

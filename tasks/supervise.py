@@ -1,4 +1,4 @@
-"""Carry a claimed run: start its training process, stay with it, settle what became of it."""
+"""Carry a claimed run or evaluation: start its process, stay with it, settle what it leaves."""
 
 import signal
 import threading
@@ -10,14 +10,12 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from rankscope.storage.artifacts import RunFolder
 from rankscope.storage.errors import StorageError
-from rankscope.storage.queue import Claim, end_attempt, record_process, requeue
-from rankscope.storage.runs import get_run
+from rankscope.storage.queue import end_attempt, record_process, requeue
 from rankscope.storage.settings import Settings
-from rankscope.storage.supervision import standing
 from rankscope.tasks import machine
-from rankscope.tasks.processes import TrainingProcess, environment
+from rankscope.tasks.jobs import Job
+from rankscope.tasks.processes import TrainingProcess
 from rankscope.tasks.settings import WorkerSettings
 
 log = structlog.get_logger()
@@ -41,31 +39,33 @@ class Post:
     """Set when the worker is to end."""
 
 
-def supervise(post: Post, claim: Claim) -> None:
-    """Start the training process of a run that this worker has claimed, and stay with it."""
+def supervise(post: Post, job: Job) -> None:
+    """Start the process of what this worker has claimed, and stay with it."""
+    claim = job.claim
     if post.ending.is_set():
-        _settle(post, claim, "its worker ended before it began", counts=False)
+        _settle(post, job, "its worker ended before it began", counts=False)
         return
     try:
-        process = _start(post, claim)
+        process = job.start(post.engine, post.settings, post.num_slots)
     except StorageError as error:  # a row of another version: no other worker could do better
         log.warning("cannot train", run=claim.run_id, reason=str(error))
-        end_attempt(post.engine, claim.run_id, claim.attempt, "failed", str(error))
+        end_attempt(post.engine, *claim, "failed", str(error), job.table)
     except SQLAlchemyError:
-        _settle(post, claim, "the database did not answer when it was to start", counts=False)
+        _settle(post, job, "the database did not answer when it was to start", counts=False)
     except OSError as error:
-        _settle(post, claim, f"its training process could not be started ({error})", counts=True)
+        _settle(post, job, f"its process could not be started ({error})", counts=True)
     else:
         log.info("training", run=claim.run_id, attempt=claim.attempt, pid=process.pid)
-        stay_with(post, claim, process)
+        stay_with(post, job, process)
 
 
-def stay_with(post: Post, claim: Claim, process: TrainingProcess) -> None:
-    """Watch a training process, also one that was found again, and settle what it leaves.
+def stay_with(post: Post, job: Job, process: TrainingProcess) -> None:
+    """Watch a process, also one that was found again, and settle what it leaves.
 
     Returns when it has ended, or within a moment when it is to be left to the next worker.
     """
-    watch = _Watch(post, claim, process)
+    claim = job.claim
+    watch = _Watch(post, job, process)
     while not process.has_ended():
         watch.look()
         if post.ending.wait(_TICK_S):
@@ -75,16 +75,16 @@ def stay_with(post: Post, claim: Claim, process: TrainingProcess) -> None:
             watch.give_back()
             time.sleep(_TICK_S)
     log.info("ended", run=claim.run_id, attempt=claim.attempt, pid=process.pid)
-    tail = " ".join(RunFolder(post.settings, claim.run_id).log_tail(1)) or "empty log"
+    tail = " ".join(job.log_tail(post.settings, 1)) or "empty log"
     reason = f"{process.how_it_ended()} (last log line: {tail})"
-    _settle(post, claim, reason, counts=not post.ending.is_set())
+    _settle(post, job, reason, counts=not post.ending.is_set())
 
 
 class _Watch:
     """Records a process, and presses it to end when it should have long ago."""
 
-    def __init__(self, post: Post, claim: Claim, process: TrainingProcess) -> None:
-        self._post, self._claim, self._process = post, claim, process
+    def __init__(self, post: Post, job: Job, process: TrainingProcess) -> None:
+        self._post, self._job, self._process = post, job, process
         self._is_recorded = False
         self._looked_s = -_LOOK_S
         self._over_since_s: float | None = None
@@ -118,20 +118,20 @@ class _Watch:
             self._press(signal.SIGKILL)
 
     def _record(self) -> None:
-        process, claim = self._process, self._claim
+        process = self._process
         record_process(
             self._post.engine,
-            claim.run_id,
-            claim.attempt,
+            *self._job.claim,
             host=machine.host(),
             pid=process.pid,
             started_at=process.started_at,
+            job=self._job.table,
         )
         self._is_recorded = True
 
     def _overdue_s(self, now: float) -> float:
         """Seconds for which the process should have ended, its grace taken off."""
-        at = standing(self._post.engine, self._claim.run_id, self._claim.attempt, datetime.now(UTC))
+        at = self._job.standing(self._post.engine, datetime.now(UTC))
         if at.is_live:
             self._over_since_s = None
             return (at.stop_asked_s or 0.0) - self._post.patience.stop_grace_s
@@ -144,30 +144,19 @@ class _Watch:
         if number in self._sent:
             return
         self._sent.add(number)
-        log.info("signal", run=self._claim.run_id, pid=self._process.pid, sent=number.name)
+        log.info("signal", run=self._job.claim.run_id, pid=self._process.pid, sent=number.name)
         if number == signal.SIGKILL:
             self._process.kill()
         else:
             self._process.ask(number)
 
 
-def _start(post: Post, claim: Claim) -> TrainingProcess:
-    config = get_run(post.engine, claim.run_id).config
-    folder = RunFolder(post.settings, claim.run_id)
-    folder.make()
-    return TrainingProcess.start(
-        claim.run_id,
-        claim.attempt,
-        log=folder.log_path,
-        environment=environment(config, num_processes=post.num_slots),
-    )
-
-
-def _settle(post: Post, claim: Claim, reason: str, *, counts: bool) -> None:
-    """Put a run whose process is gone back into the queue, unless it has said how it ended."""
+def _settle(post: Post, job: Job, reason: str, *, counts: bool) -> None:
+    """Put what has lost its process back into the queue, unless it has said how it ended."""
+    claim = job.claim
     while True:
         try:
-            status = requeue(post.engine, claim.run_id, claim.attempt, reason, counts=counts)
+            status = requeue(post.engine, *claim, reason, counts=counts, job=job.table)
         except SQLAlchemyError:
             # a worker that ends leaves it to the lease
             if post.ending.wait(_LOOK_S):

@@ -30,7 +30,7 @@ from rankscope.storage.artifacts import RunFolder
 from rankscope.storage.database import open_database
 from rankscope.storage.errors import FencedOutError, StorageError
 from rankscope.storage.queue import requeue
-from rankscope.storage.runs import get_run, set_inventory
+from rankscope.storage.runs import get_run, set_data_record, set_inventory
 from rankscope.storage.settings import Settings
 from rankscope.storage.sink import Sink
 from rankscope.storage.stream import Stream
@@ -39,6 +39,7 @@ from rankscope.tasks.checkpoints import CHECKPOINTS
 from rankscope.tasks.logs import log_to_stderr
 from rankscope.tasks.offline import NONE, OfflineFor, resolve_offline, wanted_by
 from rankscope.tasks.settings import WorkerSettings
+from rankscope.tasks.speed import measure_once
 
 log = structlog.get_logger()
 
@@ -93,6 +94,7 @@ def train(
         sink,
         folder.inside(CHECKPOINTS),
         attempt=attempt,
+        roots=settings.roots,
         offline_for=offline_of_run(engine, run_id, run.config),
     )
     training.end_on(signal.SIGTERM, signal.SIGINT, status="stopped")
@@ -101,6 +103,7 @@ def train(
     reason = ""
     try:
         assembled = training.prepare()
+        measure_once(settings, run.config)
         set_inventory(
             engine,
             run_id,
@@ -108,6 +111,8 @@ def train(
             budget_params=assembled.budget_params,
             other_trainable_params=assembled.other_trainable_params,
         )
+        if assembled.data_record is not None:
+            set_data_record(engine, run_id, assembled.data_record)
         is_scored = history.has_score(engine, run_id, part="test", when="before")
         status = training.run(is_scored_before=is_scored)
     except Exception as error:

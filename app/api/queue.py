@@ -7,12 +7,15 @@ from typing import Any, Literal
 from fastapi import APIRouter, Depends, Request
 from sqlalchemy import Engine
 
-from rankscope.app.api.rows import in_epoch_seconds, run_row
+from rankscope.app.api.rows import run_row
 from rankscope.app.api.run_ids import possible_run_id
 from rankscope.app.door.identity import operator, viewer
+from rankscope.app.moments import in_epoch_seconds
 from rankscope.app.pages.contract import Site
-from rankscope.models.events import LIVE_STATUSES, RunStatus
+from rankscope.app.shown_evaluations import evaluation_row
+from rankscope.models.events import LIVE_STATUSES, OPEN_STATUSES, RunStatus
 from rankscope.storage import queue_order
+from rankscope.storage.evaluations import list_evaluations
 from rankscope.storage.finding import RunFilter, find_runs
 from rankscope.storage.workers import list_workers
 
@@ -32,7 +35,7 @@ _CHANGES: dict[Change, Callable[[Engine, str], None]] = {
 
 @router.get("/queue")
 def read_queue(request: Request) -> dict[str, Any]:
-    """Waiting runs, the next first; live runs, the newest first; workers."""
+    """Waiting runs, the next first; live runs and open evaluations, the newest first; workers."""
     engine = _engine(request)
     waiting = queue_order.queue_listing(engine)
     live = find_runs(engine, RunFilter(statuses=LIVE_STATUSES)).runs
@@ -40,6 +43,9 @@ def read_queue(request: Request) -> dict[str, Any]:
     return {
         "queued": [in_epoch_seconds(run.model_dump()) for run in waiting],
         "running": [run_row(run) for run in live],
+        "evaluations": [
+            evaluation_row(one) for one in list_evaluations(engine) if one.status in OPEN_STATUSES
+        ],
         "workers": [in_epoch_seconds(worker.model_dump()) for worker in workers],
     }
 

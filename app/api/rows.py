@@ -1,9 +1,9 @@
 """Runs as the API and the pages show them: times in seconds since the epoch, scores bounded."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
+from rankscope.app.moments import in_epoch_seconds
 from rankscope.storage.intervals import wilson
 
 
@@ -15,11 +15,3 @@ def run_row(found: Mapping[str, Any]) -> dict[str, Any]:
     row["accuracy_low"] = interval.low if interval else None
     row["accuracy_high"] = interval.high if interval else None
     return row
-
-
-def in_epoch_seconds(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The mapping with every moment as seconds since the epoch."""
-    return {
-        name: value.timestamp() if isinstance(value, datetime) else value
-        for name, value in values.items()
-    }

@@ -12,8 +12,7 @@ import psutil
 from rankscope.app.options import AsJson
 from rankscope.app.store import open_store
 from rankscope.app.terminal import out, print_json, print_table
-from rankscope.models.vlms import EmbeddedVlm
-from rankscope.models.vlms.linears import shipped_linears
+from rankscope.models.vlms.linears import embedded_linears
 from rankscope.storage.settings import Settings
 from rankscope.tasks.client import TRAINING_PACKAGES
 
@@ -93,7 +92,7 @@ def _machine() -> Finding:
 
 
 def _model() -> Finding:
-    linears = shipped_linears(EmbeddedVlm())
+    linears = embedded_linears()
     return Finding(
         "embedded model",
         f"{linears.total_params:,} parameters, {len(linears.modules)} linear modules",

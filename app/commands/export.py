@@ -1,4 +1,4 @@
-"""``rankscope export``: a run's result as a plain PEFT adapter."""
+"""``rankscope export``: a run's result as a plain PEFT adapter, and what was trained beside it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,7 @@ def export(
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="A new or empty folder.")],
     as_json: AsJson = False,
 ) -> None:
-    """Write the adapter of a run, load it with stock peft and compare the logits."""
+    """Write what a run trained, load it anew (adapters by stock peft) and compare the logits."""
     client.check_training_packages()
     engine = open_store(Settings())
     run_id = resolve_run(engine, run)
@@ -31,7 +31,8 @@ def export(
     else:
         out.print(
             f"adapter of run {run_id} at step {answer['step']:,} in {to}: "
-            f"{answer['params']:,} parameters, largest difference of logits after reloading "
+            f"{answer['params']:,} parameters and {answer['base_params']:,} of the base model, "
+            "largest difference of logits after reloading "
             f"{answer['max_logit_difference']:.1e}",
             markup=False,
         )

@@ -4,6 +4,7 @@ import os
 import re
 import sys
 import uuid
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,7 @@ from typing import Annotated
 import typer
 
 from rankscope.models.reading import ConfigError
-from rankscope.tasks.client import check_training_packages
+from rankscope.tasks import client
 
 QUEUE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -21,9 +22,16 @@ def worker(
     queue: Annotated[str, typer.Option(metavar="NAME", help="Queue to take runs from.")] = (
         "default"
     ),
+    gpu: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="Train on this GPU only, and take runs from the queue gpu-NUMBER too.",
+        ),
+    ] = None,
 ) -> None:
     """Take runs from the queue and train them, until it is told to end (Ctrl-C, SIGTERM)."""
-    check_training_packages()
+    client.check_training_packages()
     executable = Path(sys.executable).with_name("celery")
     if find_spec("celery") is None or not executable.exists():
         raise ConfigError(
@@ -35,18 +43,30 @@ def worker(
             "--queue must be 1 to 64 letters, digits, dots, dashes or underscores, "
             f"got {queue!r}; choose another name"
         )
+    environment, queues = dict(os.environ), [queue]
+    if gpu is not None:
+        environment["CUDA_VISIBLE_DEVICES"] = _known(gpu)
+        queues.append(f"gpu-{gpu}")
     # this very process becomes the worker, so that signals reach it
-    os.execv(executable, [str(executable), *_arguments(slots, queue)])  # noqa: S606
+    os.execve(executable, [str(executable), *_arguments(slots, queues)], environment)  # noqa: S606
 
 
-def _arguments(slots: int, queue: str) -> list[str]:
+def _known(gpu: str) -> str:
+    known = client.gpus()
+    if gpu not in known:
+        offered = f"one of {', '.join(known)}" if known else "left out, for this machine has none"
+        raise ConfigError(f"--gpu must be {offered}, got {gpu!r}; leave it out or choose another")
+    return gpu
+
+
+def _arguments(slots: int, queues: Sequence[str]) -> list[str]:
     return [
         "--quiet",
         *("--app", "rankscope.tasks.worker:celery_app"),
         "worker",
         *("--pool", "threads"),
         *("--concurrency", str(slots)),
-        *("--queues", queue),
+        *("--queues", ",".join(queues)),
         *("--hostname", f"worker-{uuid.uuid4().hex[:8]}@%h"),
         *("--loglevel", "WARNING"),
         "--without-mingle",

@@ -1,6 +1,6 @@
 """One budget in every unit that a budget can be given in."""
 
-from rankscope.models.config import BYTES_PER_PARAM, Budget
+from rankscope.models.budgets import BYTES_PER_PARAM, Budget
 from rankscope.models.inventory import Inventory
 
 

@@ -4,6 +4,7 @@ import gradio as gr
 from gradio.components import FormComponent
 
 from rankscope.app.form.fields import Choice, FormField
+from rankscope.app.form.parts import WORDS
 from rankscope.app.form.values import Value
 from rankscope.models.reading import MAX_TEXT_LENGTH
 
@@ -117,4 +118,4 @@ def _label(field: FormField) -> str:
 
 
 def _word(choice: str) -> str:
-    return choice.replace("_", " ")
+    return WORDS.get(choice, choice.replace("_", " "))

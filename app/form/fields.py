@@ -7,7 +7,6 @@ the kind of a union included, for instance ``scheduler.hydra.probe_items``.
 import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from types import NoneType
 
 import annotated_types
@@ -25,7 +24,6 @@ from rankscope.app.form.annotations import (
     plain,
     tag_of,
 )
-from rankscope.models.config import RunConfig
 
 UNITS = {"s": "s", "steps": "steps", "px": "px", "bytes": "bytes", "megabytes": "MB"}
 """By the last word of a field's name."""
@@ -102,12 +100,6 @@ class Choice:
 
 
 Entry = FormField | Section | Choice
-
-
-@cache
-def run_form() -> tuple[Entry, ...]:
-    """The form of a run."""
-    return form_of(RunConfig)
 
 
 def form_of(model: type[BaseModel], key: str = "") -> tuple[Entry, ...]:

@@ -17,7 +17,13 @@ from rankscope.tasks import client
 
 
 def launch(
-    engine: Engine, settings: Settings, values: Values, *, person: Person, page: str
+    engine: Engine,
+    settings: Settings,
+    values: Values,
+    *,
+    person: Person,
+    page: str,
+    lists: client.ModelLists | None = None,
 ) -> dict[str, Any]:
     """Submit what stands in a form.
 
@@ -28,6 +34,7 @@ def launch(
         person: Who launches; must be an operator.
         page: Names the opened page. The same form of the same page is submitted once: pressed
             twice, it answers with the same runs.
+        lists: What models offer to adapt; without it a model's files are waited for.
 
     Returns:
         ``{"runs": [ids]}``, or ``{"message": ...}`` with the ``problems`` of single fields.
@@ -37,7 +44,12 @@ def launch(
             f"launching needs the role operator, {person.name} is {person.role}; "
             "ask an administrator"
         )
-    filled = read_form(values, engine)
+    filled = read_form(values, engine, lists)
+    if filled.is_waiting:
+        return _refused(
+            "launching needs the model's list of modules, which is not read yet; wait until it is "
+            "shown"
+        )
     if filled.config is None:
         return _refused("not launched: mend the marked fields first") | {
             "problems": filled.problems

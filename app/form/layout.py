@@ -8,21 +8,26 @@ from html import escape
 import gradio as gr
 from gradio.components import FormComponent
 
+from rankscope.app.form import parts
 from rankscope.app.form.components import (
     buttons_of,
     cards_of,
     component_of,
     element_id,
 )
-from rankscope.app.form.fields import Choice, Entry, FormField, Section, keys_in, run_form
+from rankscope.app.form.fields import Choice, Entry, FormField, Section, keys_in
+from rankscope.app.form.run_form import run_form
 from rankscope.app.form.values import Value, Values
 
 NAMING = ("name", "tags")
 WHAT = ("model", "data")
 MATTERS = ("training.steps", "training.batch_size", "optimizer.lr")
 """Of the settings of training, those that people change; all others are folded."""
+TARGETS = "lora.targets"
 MAX_OPEN = 4
-"""A kind with more fields than this shows its choices and folds the rest."""
+"""A kind with more fields than this shows its choices and what names it, and folds the rest."""
+NAMES = ("source", "revision", "folder", "vision_folder", "path", "image_root", "id")
+"""Fields that say which model or data are meant; never folded."""
 
 Components = dict[str, FormComponent]
 Look = Callable[[Choice, Value], gr.Radio]
@@ -41,6 +46,15 @@ class FormLayout:
         for key in WHAT:
             self._draw(self._entries.pop(key))
 
+    def trained(self) -> None:
+        """What is done with each part of the model, and which of its modules get adapters."""
+        section = self._entries.pop(parts.KEY)
+        with gr.Column(elem_id=element_id(parts.KEY), elem_classes=["new-parts"]):
+            label = f'<span class="visually-hidden" data-testid="block-info">{section.title}</span>'
+            gr.HTML(label, apply_default_css=False, js_on_load=None)
+            self._draw(section)
+        self._draw(self._field(TARGETS))
+
     def budget(self) -> None:
         """The unit of the budget and its value."""
         self._draw(self._entries.pop("budget"), look=buttons_of)
@@ -51,10 +65,8 @@ class FormLayout:
 
     def training(self) -> None:
         """The settings that matter."""
-        sections = [entry for entry in self._entries.values() if isinstance(entry, Section)]
-        fields = {field.key: field for section in sections for field in section.entries}
         for key in MATTERS:
-            self._draw(fields[key])
+            self._draw(self._field(key))
 
     def naming(self) -> None:
         """Name and tags."""
@@ -76,6 +88,12 @@ class FormLayout:
                 self._draw(left)
         self._entries.clear()
 
+    def _field(self, key: str) -> Entry:
+        """A field of a section."""
+        section = self._entries[key.split(".", maxsplit=1)[0]]
+        assert isinstance(section, Section)
+        return next(entry for entry in section.entries if entry.key == key)
+
     def _draw(self, entry: Entry, *, look: Look = cards_of) -> None:
         match entry:
             case FormField():
@@ -92,6 +110,12 @@ class FormLayout:
                 for field in fields:
                     self._draw(field)
         for entry in entries:
+            if isinstance(entry, Section):
+                gr.HTML(
+                    f'<h3 class="fields-title">{escape(entry.title)}</h3>',
+                    apply_default_css=False,
+                    js_on_load=None,
+                )
             if not isinstance(entry, FormField):
                 self._draw(entry)
 
@@ -110,7 +134,9 @@ class FormLayout:
         if "." in choice.key or len(list(keys_in(entries))) <= MAX_OPEN:
             self._draw_all(entries)
             return
-        is_open = [isinstance(e, FormField) and e.kind == "one_of" for e in entries]
+        is_open = [
+            isinstance(e, FormField) and (e.kind == "one_of" or e.name in NAMES) for e in entries
+        ]
         self._draw_all([e for e, shown in zip(entries, is_open, strict=True) if shown])
         folded = [e for e, shown in zip(entries, is_open, strict=True) if not shown]
         with fold(f"Settings of {title}", f"{len(list(keys_in(folded)))} with defaults"):

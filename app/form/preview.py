@@ -7,14 +7,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from rankscope.app.form.budget import equivalents
 from rankscope.app.form.problems import Problems, problems_beside_fields
+from rankscope.app.form.targets import is_read
 from rankscope.app.form.values import Values, mapping_of
 from rankscope.app.form.yaml_text import command_of, yaml_of
 from rankscope.app.plots.rank_map import rank_map
-from rankscope.models.config import BYTES_PER_PARAM, RunConfig
-from rankscope.models.inventory import Inventory
+from rankscope.models.budgets import BYTES_PER_PARAM
+from rankscope.models.config import RunConfig
+from rankscope.models.inventory import Inventory, Linears
 from rankscope.models.reading import ConfigError, parse_config
-from rankscope.storage.durations import recorded_pace
 from rankscope.storage.errors import StorageError
+from rankscope.storage.settings import Settings
 from rankscope.tasks import client
 from rankscope.tasks.client import Plan
 
@@ -24,50 +26,68 @@ MAX_SEEDS = client.MAX_SEEDS
 
 
 class Filled(NamedTuple):
-    """A form as far as it is right: a configuration and its seeds, or what is wrong with it."""
+    """A form as far as it is right: a configuration and its seeds, or what is wrong with it.
+
+    ``is_waiting``: nothing is wrong, but the model's files have not told yet what it is made of.
+    """
 
     config: RunConfig | None
     seeds: tuple[int, ...]
     problems: Problems
+    is_waiting: bool = False
 
 
-def read_form(values: Values, engine: Engine | None = None) -> Filled:
+def read_form(
+    values: Values, engine: Engine | None = None, lists: client.ModelLists | None = None
+) -> Filled:
     """Validate all that stands in a form; every problem is found, not only the first.
 
-    Without the database, names of what was learned from past runs are taken as they are.
+    Args:
+        values: The form.
+        engine: The database; without it, names of what was learned from past runs are taken as
+            they are.
+        lists: What models offer to adapt; without it a model's files are waited for.
     """
     problems: Problems = {}
-    config = None
+    config, is_waiting = None, False
     try:
         config = parse_config(mapping_of(values))
-        _planned(engine, config)
+        is_waiting = lists is not None and not is_read(config.model, lists)
+        if not is_waiting:
+            _planned(engine, config)
     except ConfigError as error:
         problems |= problems_beside_fields(error, values)
+    except SQLAlchemyError:
+        is_waiting = True  # the page says on top that the database does not answer
     seeds = _seeds(values, config)
     if isinstance(seeds, str):
         problems[SEEDS_KEY] = [seeds]
         seeds = ()
-    return Filled(None if problems else config, seeds, problems)
+    has_config = not problems and not is_waiting
+    return Filled(config if has_config else None, seeds, problems, is_waiting and not problems)
 
 
-def preview(engine: Engine, filled: Filled) -> dict[str, Any]:
+def preview(engine: Engine, filled: Filled, settings: Settings) -> dict[str, Any]:
     """What the page shows of a form: JSON, for ``ui/new.js``."""
     config = filled.config
     if config is None:
-        return {"problems": filled.problems, "plan": None}
-    inventory = client.inventory_of(config)
+        waits = {"is_waiting": filled.is_waiting}
+        return {"problems": filled.problems, "plan": None, **waits}
+    inventory = client.inventory_of(config, engine)
+    planned = _planned(engine, config)
     return {
         "problems": {},
-        "plan": _plan(_planned(engine, config), config, inventory),
+        "is_waiting": False,
+        "plan": _plan(planned, config, inventory),
+        "cost": _cost(engine, config, planned, settings),
         "yaml": yaml_of(config),
         "command": command_of(config, len(filled.seeds)),
         "seeds": filled.seeds,
         "data": config.data.model_dump(mode="json"),
-        "time": _time(engine, config),
     }
 
 
-def budget_texts(values: Values) -> dict[str, str]:
+def budget_texts(values: Values, lists: client.ModelLists | None = None) -> dict[str, str]:
     """The budget by unit, for the units that are not chosen; empty if it cannot be told yet.
 
     What else is wrong in the form does not matter here.
@@ -75,10 +95,19 @@ def budget_texts(values: Values) -> dict[str, str]:
     raw = mapping_of(values)
     try:
         config = parse_config({key: raw[key] for key in ("model", "data", "budget", "lora")})
-        texts = equivalents(config.budget, client.inventory_of(config))
-    except ConfigError:
+        texts = equivalents(config.budget, _inventory(config, lists))
+    except (ValueError, SQLAlchemyError):
         return {}
     return {unit: text for unit, text in texts.items() if unit != config.budget.unit}
+
+
+def _inventory(config: RunConfig, lists: client.ModelLists | None) -> Inventory:
+    if lists is None:
+        return client.inventory_of(config)
+    linears = lists.look(config.model)
+    if not isinstance(linears, Linears):
+        raise ConfigError("the model's list of modules must be read first; wait for it")
+    return linears.select(config.lora.targets, config.lora.parts)
 
 
 def _seeds(values: Values, config: RunConfig | None) -> tuple[int, ...] | str:
@@ -104,7 +133,8 @@ def _planned(engine: Engine | None, config: RunConfig) -> Plan:
 def _plan(plan: Plan, config: RunConfig, inventory: Inventory) -> dict[str, Any]:
     ranks = [module.rank for module in plan.modules]
     # The scale of the run's own map, so that both show the same colour for the same rank.
-    largest = max(min(config.lora.max_rank, m.d_in, m.d_out) for m in inventory.modules)
+    sides = (min(config.lora.max_rank, m.d_in, m.d_out) for m in inventory.modules)
+    largest = max(sides, default=0)
     title = "Rank of every adapter at the start"
     figure = rank_map(inventory.modules, ranks, max_rank=largest, title=title)
     return plan.model_dump(mode="json", exclude={"modules"}) | {
@@ -117,17 +147,9 @@ def _plan(plan: Plan, config: RunConfig, inventory: Inventory) -> dict[str, Any]
     }
 
 
-def _time(engine: Engine, config: RunConfig) -> dict[str, Any] | None:
-    """How long one run may take, with the recorded runs that say so."""
+def _cost(engine: Engine, config: RunConfig, planned: Plan, settings: Settings) -> dict[str, Any]:
     try:
-        pace = recorded_pace(engine, config)
+        cost = client.cost(config, planned, settings, engine)
     except SQLAlchemyError:
-        return None  # the page says on top that the database does not answer
-    if pace is None:
-        return None
-    same = "model, data set, batch size" + (" and scheduler" if pace.is_same_scheduler else "")
-    runs = "1 recorded run" if pace.num_runs == 1 else f"{pace.num_runs} recorded runs"
-    return {
-        "estimate_s": pace.seconds_per_step * config.training.steps,
-        "basis": f"median of {runs} with the same {same}",
-    }
+        cost = client.cost(config, planned, settings)
+    return cost.model_dump(mode="json")

@@ -4,7 +4,9 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from rankscope.app.form.fields import Choice, Entry, FormField, Section, run_form
+from rankscope.app.form import parts
+from rankscope.app.form.fields import Choice, Entry, FormField, Section
+from rankscope.app.form.run_form import run_form
 from rankscope.app.form.values import Values
 from rankscope.models.reading import ConfigError, Problem
 
@@ -14,14 +16,21 @@ Problems = dict[str, list[str]]
 
 def problems_beside_fields(error: ConfigError, values: Values) -> Problems:
     """Every problem of a refused form at the field that caused it."""
-    places = dict(_places(run_form(), values, ""))
+    places = dict(_places(run_form(), values, "")) | dict(
+        zip(parts.LISTS, parts.LISTS, strict=True)
+    )
     found: defaultdict[str, list[str]] = defaultdict(list)
     for problem in error.problems:
         message = problem.message.removeprefix(f"{problem.field}: ")
-        found[_key_of(problem, places)].append(_sentence(message))
+        found[_shown_at(_key_of(problem, places))].append(_sentence(message))
     if not error.problems:
-        found[_key_of_refusal(str(error), places)].append(_sentence(str(error)))
+        found[_shown_at(_key_of_refusal(str(error), places))].append(_sentence(str(error)))
     return dict(found)
+
+
+def _shown_at(key: str) -> str:
+    """The two lists of parts stand in the form as one choice a part."""
+    return parts.KEY if key in parts.LISTS else key
 
 
 def _places(entries: Sequence[Entry], values: Values, path: str) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,9 @@ from typing import Any
 from pydantic import JsonValue
 
 from rankscope.app.form.annotations import Kind
-from rankscope.app.form.fields import Choice, Entry, FormField, Section, run_form
+from rankscope.app.form.fields import Choice, Entry, FormField, Section
+from rankscope.app.form.parts import chosen_from, lists_from
+from rankscope.app.form.run_form import run_form
 from rankscope.models.config import RunConfig
 
 Value = str | bool | list[str]
@@ -24,13 +26,13 @@ _WORD = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,]*?))\s*(?:,|$)')
 def values_of(config: RunConfig) -> dict[str, Value]:
     """What stands in the form for a configuration; kinds not chosen show their defaults."""
     values: dict[str, Value] = {}
-    _show(run_form(), config.model_dump(mode="json"), values)
+    _show(run_form(), chosen_from(config.model_dump(mode="json")), values)
     return values
 
 
 def mapping_of(values: Values) -> dict[str, Any]:
     """The configuration as it stands in the form, to be validated."""
-    return _written(run_form(), values)
+    return lists_from(_written(run_form(), values))
 
 
 def _show(entries: Sequence[Entry], data: Mapping[str, Any], values: dict[str, Value]) -> None:

@@ -5,13 +5,14 @@ from typing import Any
 
 import yaml
 
-from rankscope.app.form.fields import Choice, Entry, FormField, Section, run_form
+from rankscope.app.form.fields import Choice, Entry, FormField, Section
+from rankscope.app.form.run_form import config_form
 from rankscope.models.config import RunConfig
 
 
 def yaml_of(config: RunConfig) -> str:
     """YAML of what differs from the defaults; the chosen kinds are always named."""
-    data = _short(run_form(), config.model_dump(mode="json"))
+    data = _short(config_form(), config.model_dump(mode="json"))
     return yaml.safe_dump(
         data, sort_keys=False, default_flow_style=None, allow_unicode=True, width=96
     )

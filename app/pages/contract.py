@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from rankscope.storage.settings import Settings
+from rankscope.tasks.client import Answers
 
 
 class Site(NamedTuple):
@@ -13,6 +14,7 @@ class Site(NamedTuple):
 
     engine: Engine
     settings: Settings
+    answers: Answers
 
 
 class Page(NamedTuple):

@@ -11,16 +11,18 @@ from gradio.components import FormComponent
 
 from rankscope.app.door.identity import of_gradio
 from rankscope.app.form.components import text_box
-from rankscope.app.form.fields import run_form
 from rankscope.app.form.filling import config_from
 from rankscope.app.form.launching import launch
 from rankscope.app.form.layout import Components, FormLayout, style_of_choices
 from rankscope.app.form.preview import MAX_SEEDS, SEEDS_KEY, budget_texts, preview, read_form
+from rankscope.app.form.run_form import run_form
+from rankscope.app.form.targets import chosen, targets_shown
 from rankscope.app.form.values import Value, Values, values_of
 from rankscope.app.pages.contract import Page, Site
 from rankscope.app.pages.screen import screen
 from rankscope.models.presets import preset, presets
 from rankscope.models.reading import ConfigError
+from rankscope.tasks import client
 
 FIRST_PRESET = "demo"
 """What the form opens with, so that it is right from the start."""
@@ -59,7 +61,13 @@ def _form() -> Components:
     with _card("What"):
         with gr.Column(elem_classes=["new-what"]):
             layout.what()
+        gr.HTML('<div id="new-model"></div>', apply_default_css=False, js_on_load=None)
+        gr.HTML('<div id="new-upload"></div>', apply_default_css=False, js_on_load=None)
         gr.HTML('<div id="new-samples"></div>', apply_default_css=False, js_on_load=None)
+        gr.HTML('<div id="new-data"></div>', apply_default_css=False, js_on_load=None)
+    with _card("What is trained"):
+        layout.trained()
+        gr.HTML('<div id="new-targets"></div>', apply_default_css=False, js_on_load=None)
     with _card("Budget"), gr.Column(elem_classes=["new-budget-row"]):
         layout.budget()
         gr.HTML('<div id="new-budget"></div>', apply_default_css=False, js_on_load=None)
@@ -94,6 +102,7 @@ class _Handlers:
     def __init__(self, site: Site, components: Components) -> None:
         self._site = site
         self._components = components
+        self._lists = client.ModelLists(site.engine, site.answers)
         self._preview_mail = _mailbox("preview", "fill")
         self._launch_mail = _mailbox("launched", "launch")
 
@@ -147,7 +156,8 @@ class _Handlers:
         if config is not None:
             values = values_of(config) | {SEEDS_KEY: values[SEEDS_KEY]}
         updates = [gr.skip() if config is None else values[key] for key in self._components]
-        return [self._look(values) | {"refusal": refusal}, *updates]
+        told = {"refusal": refusal} if source else {}
+        return [self._look(values) | told, *updates]
 
     def launch(self, event: gr.EventData, request: gr.Request, *shown: Value | None) -> Answer:
         """Submit the form."""
@@ -156,13 +166,21 @@ class _Handlers:
         except gr.Error as error:
             return _mail({"runs": [], "message": error.message, "problems": {}})
         page = str(event._data)[:100]
-        engine, settings = self._site.engine, self._site.settings
-        return _mail(launch(engine, settings, self._values(shown), person=person, page=page))
+        values, lists = self._values(shown), self._lists
+        site = self._site
+        answer = launch(site.engine, site.settings, values, person=person, page=page, lists=lists)
+        return _mail(answer)
 
     def _look(self, values: Values) -> Answer:
-        budget = {"unit": values["budget"], "others": budget_texts(values)}
-        engine = self._site.engine
-        return _mail(preview(engine, read_form(values, engine)) | {"budget": budget})
+        engine, lists = self._site.engine, self._lists
+        budget = {"unit": values["budget"], "others": budget_texts(values, lists)}
+        filled = read_form(values, engine, lists)
+        beside = {
+            "budget": budget,
+            "targets": targets_shown(values, lists),
+            "chosen": chosen(values),
+        }
+        return _mail(preview(engine, filled, self._site.settings) | beside)
 
     def _values(self, shown: Sequence[Value | None]) -> dict[str, Value]:
         pairs = zip(self._components, shown, strict=True)

@@ -12,12 +12,14 @@ from rankscope.storage.errors import (
     OtherVersionError,
     RunRefusedError,
     StorageError,
+    UnknownEvaluationError,
     UnknownRunError,
     UnusableDatabaseError,
 )
 
 _CODES: tuple[tuple[type[StorageError], int], ...] = (
     (UnknownRunError, 404),
+    (UnknownEvaluationError, 404),
     (RunRefusedError, 409),
     (FencedOutError, 409),
     (OtherVersionError, 409),

@@ -2,8 +2,11 @@
 
 import { button, disable, enable, h, problem, replace, session } from './ui.js';
 import { chosen, focusField, labelOf, prepareFields, showProblems, write } from './new_fields.js';
+import { dataPreview } from './new_data.js';
 import { outlook } from './new_outlook.js';
 import { samples } from './new_samples.js';
+import { targets } from './new_targets.js';
+import { uploads } from './new_upload.js';
 
 const ANSWER_LIMIT_MS = 20000;
 const PAGE_ID = Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(16)).join('');
@@ -21,13 +24,18 @@ export function start(element) {
   view = {
     outlook: outlook((yaml) => fill({ yaml })),
     samples: samples(document.getElementById('new-samples')),
+    uploads: uploads(document.getElementById('new-upload')),
+    data: dataPreview(document.getElementById('new-data')),
+    targets: targets(document.getElementById('new-model'), document.getElementById('new-targets'), () => questions.preview({})),
     launch: launchBar(),
   };
   replace(element, h('div', { class: 'new-side' }, view.launch.element, view.outlook.element));
   for (const link of document.querySelectorAll('[data-preset]')) {
     link.addEventListener('click', () => fill({ preset: link.dataset.preset }));
   }
-  session().then((person) => view.launch.know(person)).catch(() => {});
+  session().then((person) => {
+    for (const part of [view.launch, view.uploads, view.data, view.targets]) part.know(person);
+  }).catch(() => {});
   window.addEventListener('pageshow', (event) => event.persisted && view.launch.ready());
   begin();
 }
@@ -58,6 +66,7 @@ function begin() {
   begin.isDone = true;
   const wanted = new URLSearchParams(window.location.search);
   const source = ['clone', 'preset'].find((name) => wanted.has(name));
+  view.targets.want();
   questions.preview(source ? { [source]: wanted.get(source) } : {});
 }
 
@@ -65,6 +74,7 @@ function fill(source) {
   if (source.preset) {
     window.history.replaceState(null, '', `/new?preset=${encodeURIComponent(source.preset)}`);
   }
+  view.targets.want();
   questions.preview(source);
 }
 
@@ -77,7 +87,10 @@ function receivePreview(answer) {
   view.launch.show(answer);
   showBudget(answer.budget);
   keepBudgetInStep(answer.budget);
-  if (answer.data) view.samples.show(answer.data);
+  if (answer.chosen.data) view.samples.show(answer.chosen.data);
+  view.uploads.show();
+  view.data.show(answer.chosen.model, answer.chosen.data);
+  view.targets.show(answer.targets, answer.chosen.model, answer.problems);
   if ('refusal' in answer) showRefusal(answer.refusal);
 }
 
@@ -161,6 +174,7 @@ function launchBar() {
       disable(launch, `Launching needs the role operator; ${person.name} is ${person.role}. Ask an administrator.`);
     } else if (!last) disable(launch, 'The form is being read.');
     else if (wrong.length) disable(launch, 'Mend the marked fields first.');
+    else if (last.is_waiting) disable(launch, 'The model has to be read first.');
     else enable(launch);
     replace(words, said(wrong, many));
   }
@@ -169,6 +183,7 @@ function launchBar() {
     if (person && !person.can_operate) {
       return `Launching needs the role operator; you are ${person.role}. Ask an administrator.`;
     }
+    if (last?.is_waiting) return 'The model has to be read first.';
     if (!wrong.length) {
       const seeds = last?.seeds ?? [];
       return many > 1 ? `Seeds ${seeds[0]} to ${seeds.at(-1)}, one run each` : seeds.length ? `Seed ${seeds[0]}` : '';

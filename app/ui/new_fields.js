@@ -66,6 +66,7 @@ export function labelOf(key) {
 }
 
 function describe(field) {
+  if (field.querySelector('[id^="field-"]')) return; // several fields in one, each by itself
   const title = field.querySelector('[data-testid="block-info"], .label-text')?.textContent.trim();
   const info = field.querySelector('.info-text');
   if (info) info.id = `info-${field.id}`;

@@ -1,9 +1,12 @@
 /** What the run would get: budget, first ranks, memory, time; and the same as command and YAML. */
 
+import { costRows, costWarnings } from './new_cost.js';
 import { draw } from './plots.js';
 import { button, copyButton, format, h, problem, replace, skeleton } from './ui.js';
 
 const MAX_YAML_BYTES = 65536;
+const STALE = 'As of the last values that were right.';
+const WAITING = 'Shown once the model has been read.';
 
 /**
  * The panel.
@@ -12,9 +15,10 @@ const MAX_YAML_BYTES = 65536;
  */
 export function outlook(loadYaml) {
   const facts = h('dl', { class: 'facts' }, skeleton(168));
+  const warnings = h('div', { class: 'new-warnings' });
   const map = h('div', { class: 'new-map' }, skeleton(240));
   const note = h('p', { class: 'muted small' });
-  const stale = h('p', { class: 'new-stale', hidden: true }, 'As of the last values that were right.');
+  const stale = h('p', { class: 'new-stale', hidden: true }, STALE);
   const texts = textPanel();
   const loader = yamlLoader(loadYaml);
   let drawn = '';
@@ -22,7 +26,9 @@ export function outlook(loadYaml) {
   function show(answer) {
     element.classList.toggle('is-stale', !answer.plan);
     stale.hidden = Boolean(answer.plan);
+    stale.textContent = answer.is_waiting ? WAITING : STALE;
     if (!answer.plan) return;
+    replace(warnings, ...costWarnings(answer.cost));
     replace(facts, factsOf(answer));
     texts.show(answer);
     note.textContent = noteOf(answer.plan);
@@ -36,15 +42,13 @@ export function outlook(loadYaml) {
   const element = h(
     'div',
     { class: 'new-scroll' },
-    h('section', { class: 'card' }, h('h2', null, 'What you will get'), stale, facts, map, note),
+    h('section', { class: 'card' }, h('h2', null, 'What you will get'), stale, warnings, facts, map, note),
     h('section', { class: 'card' }, texts.element, loader.element),
   );
   return { element, show, refuseYaml: loader.refuse };
 }
 
-function factsOf({ plan, time }) {
-  const { memory } = plan;
-  const held = memory.base_weights_bytes + memory.adapters_bytes + memory.gradients_bytes + memory.optimizer_bytes;
+function factsOf({ plan, cost }) {
   const rows = [
     ['Budget', `${format.params(plan.budget_params)}, ${format.bytes(plan.budget_bytes)}`],
     ['Equal to', `rank ${format.number(plan.equivalent_rank, 4)} on every module`],
@@ -53,16 +57,7 @@ function factsOf({ plan, time }) {
       `${format.params(plan.params)} on ${plan.num_adapted} of ${plan.num_modules} modules`,
     ],
     ['Ranks decided', decidedAt(plan)],
-    [
-      'Memory',
-      format.bytes(held),
-      `weights ${format.bytes(memory.base_weights_bytes)}, adapters ${format.bytes(memory.adapters_bytes)}, ` +
-        `gradients ${format.bytes(memory.gradients_bytes)}, optimizer ${format.bytes(memory.optimizer_bytes)}; ` +
-        'activations come on top',
-    ],
-    time
-      ? ['Time', `about ${format.duration(time.estimate_s)} per run`, time.basis]
-      : ['Time', 'not known yet', 'no finished run with the same model, data set and batch size to judge by'],
+    ...costRows(cost),
   ];
   return rows.filter(Boolean).flatMap(([name, value, basis]) => [
     h('dt', null, name),

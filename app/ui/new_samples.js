@@ -44,9 +44,11 @@ function strip(items) {
       h(
         'li',
         { title: item.skill },
-        h('img', { src: item.image, alt: `Sample picture ${index + 1} of ${items.length}` }),
-        h('span', { class: 'question' }, item.question),
-        h('strong', null, item.answer),
+        item.image
+          ? h('img', { src: item.image, alt: `Sample picture ${index + 1} of ${items.length}` })
+          : h('span', { class: 'no-picture' }, 'no picture'),
+        h('span', { class: 'question', title: item.question }, item.question),
+        h('strong', { title: item.answer }, item.answer),
       ),
     ),
   );

@@ -9,6 +9,7 @@ const MENU = [
   ['Runs', '/'],
   ['New run', '/new'],
   ['Compare', '/compare'],
+  ['Benchmarks', '/benchmarks'],
   ['Workers', '/workers'],
 ];
 const STATUS_S = 2;

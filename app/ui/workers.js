@@ -38,7 +38,7 @@ class WorkersPage {
     replace(this.element, h('div', { class: 'screen workers-page' },
       place('head', 30), this.failure,
       h('div', { class: 'workers-columns' },
-        h('div', { class: 'workers-runs' }, place('running', 160), place('queue', 240)),
+        h('div', { class: 'workers-runs' }, place('running', 160), this.evaluations = h('div', { class: 'workers-evaluations' }), place('queue', 240)),
         place('workers', 240)),
       this.said));
     onAct(this.element, (act, data) => ACTS.has(act) && this.act(act, data.run, data.name));
@@ -59,13 +59,14 @@ class WorkersPage {
   }
 
   show() {
-    const { queued, running, workers } = this.state;
+    const { queued, running, evaluations, workers } = this.state;
     const alive = workers.filter((worker) => worker.is_alive);
     const slots = alive.reduce((sum, worker) => sum + worker.num_slots, 0);
     const busy = alive.reduce((sum, worker) => sum + worker.num_busy, 0);
     morph(this.head, h('div', { class: 'row' }, h('h1', null, 'Workers'),
       h('span', { class: 'muted num' }, `${busy} of ${slots} slot${slots === 1 ? '' : 's'} busy, ${queued.length} waiting`)));
     morph(this.running, this.runningCard(running, workers));
+    morph(this.evaluations, evaluations.length > 0 && evaluationsCard(evaluations));
     morph(this.queue, this.queueCard(queued, alive.length > 0));
     morph(this.workers, workersCard(workers));
   }
@@ -136,6 +137,16 @@ class WorkersPage {
   }
 }
 
+/** Evaluations wait among the runs, by priority and age; their own page has the rest. */
+function evaluationsCard(evaluations) {
+  return h('section', { class: 'card', 'aria-labelledby': 'evaluations-title' },
+    h('h2', { id: 'evaluations-title' }, 'Evaluations'),
+    h('ul', { class: 'workers-list' }, evaluations.map((one) => h('li', { 'data-key': one.id, class: 'running-run' },
+      h('div', { class: 'run-what' }, h('a', { class: 'runs-name', href: `/benchmarks?id=${encodeURIComponent(one.id)}` }, one.title), h('span', { class: 'muted' }, one.benchmark)),
+      h('div', { class: 'run-state' }, statusChip(one.status, one.status_reason), progress({ step: one.num_answered, num_steps: one.num_items })),
+      h('div', { class: 'muted small run-where' }, one.status === 'queued' ? `${one.owner}, waiting ${format.ago(one.created_at).replace(' ago', '')}` : `pid ${one.process_pid ?? '–'}`)))));
+}
+
 function workersCard(workers) {
   return h('section', { class: 'card', 'aria-labelledby': 'workers-title' },
     h('h2', { id: 'workers-title' }, 'Workers'),
@@ -180,7 +191,7 @@ function meter(fraction) {
 function progress(run) {
   const done = run.num_steps ? run.step / run.num_steps : 0;
   return [
-    h('span', { class: 'bar', role: 'progressbar', 'aria-label': 'Training', 'aria-valuemin': 0, 'aria-valuemax': 100, 'aria-valuenow': Math.round(100 * done) },
+    h('span', { class: 'bar', role: 'progressbar', 'aria-label': 'Progress', 'aria-valuemin': 0, 'aria-valuemax': 100, 'aria-valuenow': Math.round(100 * done) },
       h('span', { style: { width: `${(100 * done).toFixed(1)}%` } })),
     h('span', { class: 'num muted small' }, `${format.count(run.step)} / ${format.count(run.num_steps)}`),
   ];

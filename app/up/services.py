@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +20,7 @@ from rankscope.storage.database import open_database
 from rankscope.storage.errors import UnusableDatabaseError
 from rankscope.storage.queue import live_processes
 from rankscope.storage.settings import Settings
+from rankscope.tasks import client
 from rankscope.tasks.client import JobFailed
 
 TEND_EVERY_S = 0.2
@@ -42,7 +43,7 @@ class Services:
         settings: Home, database and Redis; a private Valkey is started where none is given.
         host: Address of the web process.
         port: Port of the web process.
-        slots: How many trainings run at once.
+        slots: How many trainings run at once; on a machine of several GPUs one on each at least.
         say: Tells people what happens.
     """
 
@@ -121,7 +122,7 @@ class Services:
         if self._tender.is_alive():
             self._tender.join()
         for child in reversed(self._children):
-            child.stop(PATIENCE_S[child.name])
+            child.stop(PATIENCE_S[child.name.partition("-")[0]])
         if self._children:
             self._say_what_goes_on()
         self._children = []
@@ -145,7 +146,7 @@ class Services:
         if self._settings.redis_url is None:
             commands["valkey"] = private_valkey.command(self._settings)
         rankscope = (sys.executable, "-P", "-m", "rankscope.app")
-        commands["worker"] = [*rankscope, "worker", "--slots", str(self._slots)]
+        commands |= worker_commands(rankscope, self._slots, client.gpus())
         commands["web"] = [*rankscope, "web", "--host", self._host, "--port", str(self._port)]
         for name, command in commands.items():
             log = self._home / "logs" / f"{name}.log"
@@ -188,6 +189,20 @@ class Services:
         if num_runs:
             runs = "1 training goes on" if num_runs == 1 else f"{num_runs} trainings go on"
             self._say(f"{runs}; the next rankscope up takes over")
+
+
+def worker_commands(
+    rankscope: Sequence[str], num_slots: int, gpus: Sequence[str]
+) -> dict[str, list[str]]:
+    """Worker processes by their names: one, or one for each of several GPUs.
+
+    The slots are dealt out to them, one to each at least.
+    """
+    command = [*rankscope, "worker", "--slots"]
+    if len(gpus) < 2:
+        return {"worker": [*command, str(num_slots)]}
+    each = -(-num_slots // len(gpus))
+    return {f"worker-{gpu}": [*command, str(each), "--gpu", gpu] for gpu in gpus}
 
 
 def _failed(child: Child, what: str) -> ServiceFailed:

@@ -27,7 +27,7 @@ STEPS_PER_BLOCK = 40
 def training_step() -> Callable[[], float]:
     """One optimizer step of the embedded model at the demo's size."""
     config = parse_config({"data": {"kind": "scenes"}, "scheduler": {"kind": "uniform"}})
-    built = assemble(config, lambda _: None)
+    built = assemble(config, Settings().roots, lambda _: None)
     model = built.tuning.model
     batch = Collator(built.splits.train, built.vlm.processor)(range(16))
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]

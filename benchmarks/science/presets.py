@@ -28,6 +28,7 @@ from benchmarks.science.records import Record, record_of
 from benchmarks.science.runner import Runner
 from benchmarks.science.winners import WINNERS, Winners, read_winners, write_winners
 from rankscope.models.config import RunConfig
+from rankscope.models.data.contract import VqaDataset
 from rankscope.models.reading import ConfigError
 from rankscope.models.schedulers.contract import RankPlanner
 from rankscope.storage.database import migrate, open_database
@@ -232,6 +233,11 @@ def _must_be_strangers(session: Session, configs: Mapping[Cell, RunConfig]) -> N
 def _pictures(configs: Mapping[Cell, RunConfig], task: str, part: str) -> npt.NDArray[np.int64]:
     """Which picture each item of a task's scored part asks about."""
     data = next(config.data for cell, config in configs.items() if cell.task == task)
+    if not isinstance(data, VqaDataset):
+        raise ProtocolError(
+            f"a task's data must be built in or published, {task} has {data.kind}; correct "
+            "benchmarks/protocol.yaml"
+        )
     splits = data.load(SIZE_PX)
     return splits.test.image_ids_I if part == "test" else splits.validation.image_ids_I
 

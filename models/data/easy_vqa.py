@@ -7,19 +7,16 @@ are taken out of the train pictures.
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any, Literal
+from types import ModuleType
+from typing import Literal
 
 import numpy as np
 from pydantic import ConfigDict, Field
 from typing_extensions import override
 
-from rankscope.models.data.contract import (
-    IntArray,
-    UInt8Array,
-    VqaDataset,
-    VqaPart,
-    VqaSplits,
-)
+from rankscope.models.data.arrays import IntArray, UInt8Array
+from rankscope.models.data.contract import VqaDataset
+from rankscope.models.data.parts import Splits, VqaPart
 
 COLOR_ANSWERS = frozenset({"red", "green", "blue", "black", "gray", "teal", "brown", "yellow"})
 SHAPE_ANSWERS = frozenset({"circle", "rectangle", "triangle"})
@@ -45,18 +42,24 @@ class EasyVqa(VqaDataset):
         return "easy-vqa"
 
     @override
-    def load(self, image_size_px: int) -> VqaSplits:
+    def load(self, image_size_px: int) -> Splits[VqaPart]:
         published_train, test = _published_parts(image_size_px)
         shuffled = np.random.default_rng(self.seed).permutation(len(published_train.images_NHWC))
         probe, validation, train = np.split(
             shuffled, [self.probe_pictures, self.probe_pictures + self.validation_pictures]
         )
-        return VqaSplits(
+        return Splits(
             train=_about(published_train, train),
             probe=_about(published_train, probe),
             validation=_about(published_train, validation),
             test=test,
         )
+
+    @override
+    def texts(self, num_items: int) -> list[tuple[str, str]]:
+        """The first published ones, whichever part they are dealt to."""
+        questions, answers, _ = _easy_vqa().get_train_questions()
+        return list(zip(questions[:num_items], answers[:num_items], strict=True))
 
 
 def _about(part: VqaPart, image_ids: IntArray) -> VqaPart:
@@ -70,16 +73,20 @@ def _published_parts(image_size_px: int) -> tuple[VqaPart, VqaPart]:
     Raises:
         ValueError: If the package is not installed.
     """
+    easy_vqa = _easy_vqa()
+    train = _part(easy_vqa.get_train_image_paths(), easy_vqa.get_train_questions(), image_size_px)
+    test = _part(easy_vqa.get_test_image_paths(), easy_vqa.get_test_questions(), image_size_px)
+    return train, test
+
+
+def _easy_vqa() -> ModuleType:
     try:
-        easy_vqa: Any = import_module("easy_vqa")
+        return import_module("easy_vqa")
     except ImportError as error:
         raise ValueError(
             "data set easy_vqa needs the package easy-vqa, which is not installed; "
             "run `pip install easy-vqa==1.0`"
         ) from error
-    train = _part(easy_vqa.get_train_image_paths(), easy_vqa.get_train_questions(), image_size_px)
-    test = _part(easy_vqa.get_test_image_paths(), easy_vqa.get_test_questions(), image_size_px)
-    return train, test
 
 
 def _part(

@@ -7,7 +7,8 @@ import numpy as np
 from pydantic import Field
 from typing_extensions import override
 
-from rankscope.models.data.contract import VqaDataset, VqaPart, VqaSplits
+from rankscope.models.data.contract import VqaDataset
+from rankscope.models.data.parts import Splits, VqaPart
 from rankscope.models.data.scenes_drawing import Scene, draw
 from rankscope.models.data.scenes_questions import (
     CELLS_PER_SIDE,
@@ -45,7 +46,7 @@ class Scenes(VqaDataset):
         return TASKS[self.task].family
 
     @override
-    def load(self, image_size_px: int) -> VqaSplits:
+    def load(self, image_size_px: int) -> Splits[VqaPart]:
         task = TASKS[self.task]
         # One stream of random numbers for all parts: no part can draw the scenes of another.
         rng = Random(f"{self.task} {self.seed}")  # noqa: S311 - pictures, not secrets
@@ -58,7 +59,7 @@ class Scenes(VqaDataset):
                 self.test_items,
             )
         )
-        return VqaSplits(train=train, probe=probe, validation=validation, test=test)
+        return Splits(train=train, probe=probe, validation=validation, test=test)
 
     @override
     def sample(self, image_size_px: int, num_items: int) -> VqaPart:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rankscope.models.data.contract import UInt8Array
+from rankscope.models.data.arrays import UInt8Array
 from rankscope.models.data.scenes_textures import PLAIN, second_shares
 
 COLORS = ("red", "green", "blue", "yellow", "purple", "orange", "black", "gray")

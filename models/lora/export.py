@@ -122,12 +122,16 @@ def reload_difference(
         fresh_base: The base model without adapters, with whatever else was trained beside them (a
             projector); it is wrapped in place.
         batch: Keyword arguments of one forward pass whose result has ``logits``.
-
-    Returns:
-        The difference of the logits, both models in evaluation mode.
     """
     device = next(live.parameters()).device
     loaded = PeftModel.from_pretrained(fresh_base, str(directory)).to(device)
+    return logit_difference(live, loaded, batch)
+
+
+def logit_difference(
+    live: nn.Module, loaded: nn.Module, batch: Mapping[str, Tensor]
+) -> LogitDifference:
+    """Compare two models in evaluation mode; ``live`` is left in the mode it came in."""
     was_training = live.training
     try:
         with torch.no_grad():

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from torch import nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
-from rankscope.models.inventory import AdaptableModule, Inventory, Linears, Part, place_of
+from rankscope.models.inventory import PARTS, AdaptableModule, Inventory, Linears, Part, place_of
 
 
 def find_modules(model: nn.Module, targets: str, parts: frozenset[Part]) -> Inventory:
@@ -22,8 +22,11 @@ def list_linears(model: nn.Module) -> Linears:
 
     Only shapes are read, so the meta device will do.
     """
-    total_params = sum(p.numel() for p in model.parameters())
-    return Linears(modules=tuple(_adaptable(model)), total_params=total_params)
+    params_by_part: dict[Part, int] = dict.fromkeys(PARTS, 0)
+    for name, parameter in model.named_parameters():
+        part, _ = place_of(name)
+        params_by_part[part] += parameter.numel()
+    return Linears(modules=tuple(_adaptable(model)), params_by_part=params_by_part)
 
 
 def _adaptable(model: nn.Module) -> Iterator[AdaptableModule]:

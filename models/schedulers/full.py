@@ -1,4 +1,4 @@
-"""Full fine-tuning: settings only; the reference that no budget binds."""
+"""Training without adapters: settings only; the reference that no budget binds."""
 
 from typing import Literal
 
@@ -6,9 +6,11 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Full(BaseModel):
-    """Train the base weights of every adaptable module, without adapters.
+    """Train base weights, without adapters: those of the modules that would have one.
 
-    It has no ranks and exceeds any budget; its parameters are shown beside the budget, not hidden.
+    With no part to choose modules from, the parts trained in full are all that is trained, as in a
+    stage that aligns a projector. It has no ranks and exceeds any budget; its parameters are shown
+    beside the budget, not hidden.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -16,7 +16,7 @@ SHOWN_WITHIN_MS = 15_000
 """By design 3.5 s where a connection is refused: a look every 1.5 s, a page asks every 2 s. No
 promise of time is tested here, for other tests take the cores meanwhile."""
 HEALED_WITHIN_MS = 30_000
-PAGES = ("/", "/new", "/compare", "/workers")
+PAGES = ("/", "/new", "/compare", "/benchmarks", "/workers")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from rankscope.app.demonstration import ARMS, configs
-from rankscope.storage.runs import get_run
+from rankscope.models.data.record import DataRecord
+from rankscope.storage.runs import get_run, set_data_record
 from rankscope.tasks.client import submit
 from tests.browser.visits import NARROW, Visits
 from tests.helpers.stack import Stack
@@ -47,6 +48,7 @@ def addresses(past: PastRuns) -> dict[str, str]:
         f"/run?run={past.static[0]}": "static & co",
         f"/compare?{runs}": "Compare",
         "/compare": "Compare",
+        "/benchmarks": "Benchmarks",
         "/workers": "Workers",
     }
 
@@ -86,6 +88,25 @@ def test_dark_is_the_systems_choice_or_the_persons_and_stays(visits: Visits) -> 
     page.goto("/")
     expect(page.get_by_role("heading", name="Runs", level=1)).to_be_visible()
     assert _brightness(page) > 200
+
+
+def test_the_page_of_a_run_says_what_its_own_data_held(
+    visits: Visits, stack: Stack, past: PastRuns
+) -> None:
+    record = DataRecord(
+        content_hash="ab" * 32,
+        num_rows=1_000,
+        num_broken=2,
+        num_between_parts=3,
+        broken=("own.json row 7: <b>a rule</b>",),
+    )
+    set_data_record(stack.engine, past.uniform[1], record)
+    page = visits.page(f"/run?run={past.uniform[1]}")
+    details = page.get_by_role("region", name="Details of the run")
+    expect(details).to_contain_text("ab" * 32)
+    expect(details).to_contain_text("Rows used995")
+    details.get_by_text("The first 1 broken rows").click()
+    expect(details).to_contain_text("<b>a rule</b>")
 
 
 def test_chosen_runs_are_compared_and_the_address_keeps_them(

@@ -14,18 +14,22 @@ export class Details {
     this.scores = h('div');
     this.files = h('div');
     this.settings = h('div');
+    this.data = h('div', { class: 'run-part', hidden: true });
     this.element = h('section', { class: 'card run-details', 'aria-label': 'Details of the run' },
-      part('Scores', this.scores), part('Files', this.files), part('Configuration', this.settings));
+      part('Scores', this.scores), part('Files', this.files), this.data, part('Configuration', this.settings));
   }
 
   /** @param {import('./history.js').History} history */
   update(history) {
     const { evaluations, artifacts, checkpoints } = history;
-    const text = [evaluations.length, artifacts.length, checkpoints.at(-1)?.id, history.run.status].join();
+    const record = history.run.data_record;
+    const text = [evaluations.length, artifacts.length, checkpoints.at(-1)?.id, history.run.status, record?.content_hash].join();
     if (text === this.shown) return;
     this.shown = text;
     replace(this.scores, scores(history));
     replace(this.files, files(history));
+    this.data.hidden = !record;
+    if (record) replace(this.data, h('h2', null, 'Data'), data(record));
   }
 
   /** @param {{key: string, value: any, default: any, is_default: boolean}[]} settings */
@@ -73,6 +77,26 @@ function files({ run, artifacts }) {
         h('td', null, artifact.kind), h('td', { class: 'num' }, format.count(artifact.step)),
         h('td', { class: 'num' }, format.bytes(artifact.size_bytes)), h('td', null, h('code', null, artifact.path)))))),
     times,
+  ];
+}
+
+/** What people's own data held when the run read them. */
+function data(record) {
+  const used = record.num_rows - record.num_broken - record.num_between_parts;
+  const rows = [
+    ['Rows read', format.count(record.num_rows)],
+    ['Rows used', format.count(used)],
+    ['Broken, left out', format.count(record.num_broken)],
+    ['Between parts, left out', format.count(record.num_between_parts)],
+  ];
+  return [
+    h('dl', { class: 'facts small' },
+      rows.flatMap(([name, value]) => [h('dt', null, name), h('dd', { class: 'num' }, value)]),
+      h('dt', null, 'Content'),
+      h('dd', { title: 'SHA-256 of keys, turns and pictures of all good rows' }, h('code', { class: 'run-hash' }, record.content_hash))),
+    record.broken.length > 0 && h('details', { class: 'small' },
+      h('summary', null, `The first ${format.count(record.broken.length)} broken rows`),
+      h('ul', null, record.broken.map((row) => h('li', null, row)))),
   ];
 }
 

@@ -30,6 +30,7 @@ export class Header {
     this.resume = button('Resume', { icon: 'play', onClick: () => this.act('resume', 'Resuming') });
     this.export = button('Export', { icon: 'export', onClick: () => this.startExport() });
     this.download = button('Download adapter', { icon: 'export', href: `/api/runs/${runId}/adapter` });
+    this.evaluate = button('Evaluate', { icon: 'check', href: `/benchmarks?run=${encodeURIComponent(runId)}` });
     this.clone = button('Clone', { icon: 'clone', href: `/new?clone=${encodeURIComponent(runId)}` });
     this.progress = h('div', { class: 'bar run-progress', role: 'progressbar', 'aria-label': 'Training', 'aria-valuemin': '0' }, h('span'));
     this.figures = h('dl', { class: 'run-figures' });
@@ -38,7 +39,7 @@ export class Header {
       { class: 'run-head' },
       h('div', { class: 'toolbar' },
         h('div', { class: 'run-name' }, this.title, this.status, this.pulse),
-        h('div', { class: 'row' }, this.stop, this.resume, this.export, this.download, this.clone)),
+        h('div', { class: 'row' }, this.stop, this.resume, this.export, this.download, this.evaluate, this.clone)),
       this.meta,
       this.answer,
       h('div', { class: 'card run-strip' }, this.progress, this.figures),
@@ -97,6 +98,7 @@ export class Header {
     set(this.stop, !this.canOperate ? NOT_OPERATOR : isOpen ? '' : 'The run has ended.');
     const isOurs = run.config?.kind !== 'external';
     this.clone.hidden = !isOurs; // a link cannot be switched off
+    this.evaluate.hidden = !isOurs || isOpen;
     set(this.resume, !this.canOperate ? NOT_OPERATOR : isOurs ? resumeRefusal(run) : NOT_OURS);
     set(this.export, !this.canOperate ? NOT_OPERATOR : !isOurs ? NOT_OURS : canExport ? '' : 'There is no checkpoint to export yet.');
     if (this.pending && this.pendingSince !== `${run.status}${run.attempt}`) this.pending = '';

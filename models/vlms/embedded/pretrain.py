@@ -20,6 +20,7 @@ from random import Random
 import torch
 from torch import Tensor, nn
 
+from rankscope.models.data.parts import example_of
 from rankscope.models.data.scenes_drawing import COLORS, SHAPES, Scene
 from rankscope.models.data.scenes_questions import (
     CELLS_PER_SIDE,
@@ -181,8 +182,11 @@ def held_out_accuracy(
         for _ in range(math.ceil(num_items / 250)):
             batch = sample_batch(rng, 250, 1, fraction, processor.image_size_px)
             questions = [dialogue[0] for dialogue in batch.dialogues]
-            texts = [question.text for question in questions]
-            answers = generate_answers(model, processor, batch.images_NHWC, texts)
+            examples = [
+                example_of(image_HWC, question.text, question.answer)
+                for image_HWC, question in zip(batch.images_NHWC, questions, strict=True)
+            ]
+            answers = generate_answers(model, processor, examples)
             for question, answer in zip(questions, answers, strict=True):
                 asked[question.skill + suffix] += 1
                 right[question.skill + suffix] += answer == question.answer

@@ -6,7 +6,7 @@ from random import Random
 
 import numpy as np
 
-from rankscope.models.data.contract import UInt8Array
+from rankscope.models.data.arrays import UInt8Array
 from rankscope.models.data.easy_vqa import EasyVqa
 from rankscope.models.data.scenes import Scenes
 from rankscope.models.data.scenes_drawing import PAPER, Scene, draw

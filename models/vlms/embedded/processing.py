@@ -11,11 +11,13 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from PIL import Image
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from rankscope.models.data.contract import UInt8Array
+from rankscope.models.data.arrays import UInt8Array
+from rankscope.models.data.dialogue import IMAGE_MARKER, Example, Unfit
 from rankscope.models.vlms.embedded.modeling import EmbeddedVlmForConditionalGeneration
 
 PAD, END, IMAGE, UNKNOWN = "<pad>", "</s>", "<image>", "<unk>"
@@ -96,29 +98,25 @@ class EmbeddedProcessor:
         }
         (Path(directory) / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n")
 
-    def training_batch(
-        self, images_NHWC: UInt8Array, questions: Sequence[str], answers: Sequence[str]
-    ) -> dict[str, Tensor]:
+    def training_batch(self, examples: Sequence[Example]) -> dict[str, Tensor]:
         """A right-padded batch whose labels score the answers and their end only.
 
         Args:
-            images_NHWC: One picture per question.
-            questions: Questions in known words.
-            answers: Expected answers in known words.
+            examples: Questions and answers in known words about one picture each.
 
         Returns:
             ``input_ids``, ``attention_mask``, ``labels`` (B, L) and ``pixel_values`` (B, C, H, W).
 
         Raises:
-            ValueError: If a word or the picture size is unknown to the model.
+            ValueError: If a word is unknown to the model, or an example has no single picture.
         """
-        turns = zip(questions, answers, strict=True)
-        return self.dialogue_batch(images_NHWC, [[turn] for turn in turns])
+        dialogues = [_questions(example) for example in examples]
+        return self.dialogue_batch(self._images(examples), dialogues)
 
     def dialogue_batch(
         self, images_NHWC: UInt8Array, dialogues: Sequence[Sequence[tuple[str, str]]]
     ) -> dict[str, Tensor]:
-        """As ``training_batch``, with any number of questions and answers about each picture."""
+        """As ``training_batch``, of pictures of the model's size, questions and answers."""
         rows, label_rows = [], []
         for dialogue in dialogues:
             row = [self._image_id] * self.num_visual_tokens
@@ -136,14 +134,17 @@ class EmbeddedProcessor:
             "labels": _tensor([row + [NOT_SCORED] * (length - len(row)) for row in label_rows]),
         }
 
-    def prompt_batch(self, images_NHWC: UInt8Array, questions: Sequence[str]) -> dict[str, Tensor]:
-        """A left-padded batch for ``generate``; arguments and errors as in ``training_batch``."""
-        rows = self._prompts(questions)
+    def prompt_batch(self, examples: Sequence[Example]) -> dict[str, Tensor]:
+        """A left-padded batch for ``generate``: all of each example but its last answer.
+
+        Arguments and errors as in ``training_batch``.
+        """
+        rows = [self._prompt(_questions(example)) for example in examples]
         length = max(map(len, rows))
         return {
             "input_ids": _tensor([[self._pad_id] * (length - len(row)) + row for row in rows]),
             "attention_mask": _tensor([[0] * (length - len(row)) + [1] * len(row) for row in rows]),
-            "pixel_values": self.pixels(images_NHWC),
+            "pixel_values": self.pixels(self._images(examples)),
         }
 
     def decode(self, generated_ids_BL: Tensor) -> list[str]:
@@ -169,17 +170,32 @@ class EmbeddedProcessor:
         scaled = images_NHWC.astype(np.float32) / 127.5 - 1.0
         return torch.from_numpy(scaled).permute(0, 3, 1, 2).contiguous()
 
-    def _prompts(self, questions: Sequence[str]) -> list[list[int]]:
-        image = [self._image_id] * self.num_visual_tokens
-        return [image + ids for ids in self._ids(questions)]
+    def _images(self, examples: Sequence[Example]) -> UInt8Array:
+        """One picture each at the model's size, shape (B, H, W, C)."""
+        return np.stack([self._image(example) for example in examples])
+
+    def _image(self, example: Example) -> UInt8Array:
+        picture = example.pictures[0].open()
+        size = (self.image_size_px, self.image_size_px)
+        if picture.size != size:
+            picture = picture.resize(size, Image.Resampling.BILINEAR)
+        return np.asarray(picture)
+
+    def _prompt(self, turns: Sequence[tuple[str, str]]) -> list[int]:
+        row = [self._image_id] * self.num_visual_tokens
+        for question, answer in self._pairs_of_ids(turns[:-1]):
+            row += [*question, *answer, self._end_id]
+        return row + self._ids([turns[-1][0]])[0]
 
     def _pairs_of_ids(
         self, dialogue: Sequence[tuple[str, str]]
     ) -> Iterator[tuple[list[int], list[int]]]:
-        questions, answers = zip(*dialogue, strict=True)
+        questions, answers = [text for text, _ in dialogue], [text for _, text in dialogue]
         return zip(self._ids(questions), self._ids(answers), strict=True)
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        if not texts:  # of which the tokenizer makes an error
+            return []
         rows: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False).input_ids
         for text, row in zip(texts, rows, strict=True):
             if self._unknown_id in row:
@@ -194,14 +210,41 @@ class EmbeddedProcessor:
         return next(word for word in words.split() if word not in self._ids_by_word)
 
 
+def _questions(example: Example) -> list[tuple[str, str]]:
+    """Questions and answers in turn.
+
+    Raises:
+        Unfit: If there is more than the embedded model was pretrained on.
+    """
+    roles = {turn.role for turn in example.turns}
+    if roles != {"user", "assistant"}:
+        raise _unfit(
+            example, "turns of user and assistant alone", f"turns of {', '.join(sorted(roles))}"
+        )
+    if len(example.pictures) != 1 or IMAGE_MARKER not in example.turns[0].text:
+        raise _unfit(
+            example, "one picture, with the first question", f"{len(example.pictures)} pictures"
+        )
+    texts = [turn.text.replace(IMAGE_MARKER, "").strip() for turn in example.turns]
+    return list(zip(texts[::2], texts[1::2], strict=True))
+
+
+def _unfit(example: Example, taken: str, found: str) -> Unfit:
+    return Unfit(
+        f"the embedded model takes {taken}",
+        found,
+        "leave such rows out or choose another model",
+        where=f"{example.file} row {example.row}".strip(),
+    )
+
+
 def generate_answers(
     model: EmbeddedVlmForConditionalGeneration,
     processor: EmbeddedProcessor,
-    images_NHWC: UInt8Array,
-    questions: Sequence[str],
+    examples: Sequence[Example],
 ) -> list[str]:
-    """Greedy answers of the model, adapted by peft or not, one per question."""
-    batch: dict[str, Any] = processor.prompt_batch(images_NHWC, questions)
+    """The last answers of the model, adapted by peft or not, generated greedily."""
+    batch: dict[str, Any] = processor.prompt_batch(examples)
     output_BL = model.generate(  # type: ignore[misc]
         **batch, max_new_tokens=processor.max_answer_tokens, do_sample=False
     )

@@ -27,7 +27,7 @@ from rankscope.storage.tokens import create_token, revoke_token
 
 PASSWORD = "correct horse battery"  # noqa: S105
 HERE = {"origin": "http://localhost"}
-PAGES = ("/", "/new", "/run?run=abc", "/compare?run=a&run=b", "/workers")
+PAGES = ("/", "/new", "/run?run=abc", "/compare?run=a&run=b", "/benchmarks", "/workers")
 PUBLIC_ROUTES = {
     *PUBLIC_PATHS,
     "/ui/plotly.min.js",

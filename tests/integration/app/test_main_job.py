@@ -9,6 +9,7 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel
 
+from rankscope.models.data import Scenes
 from rankscope.models.reading import load_config
 from rankscope.models.vlms.embedded.processing import load_embedded
 from rankscope.storage import history
@@ -88,14 +89,14 @@ def test_the_exported_adapter_loads_with_stock_peft_to_the_same_logits(
     assert first["params"] == finished.summary["final_params"]
     base, processor = load_embedded()
     data = load_config(Path(__file__).parents[3] / "configs" / "demo.yaml").data
+    assert isinstance(data, Scenes)
     test = data.load(processor.image_size_px).test
     adapted = PeftModel.from_pretrained(base, str(tmp_path / "one")).eval()
     assert isinstance(base, PreTrainedModel)
     right = 0
     for start in range(0, 512, 256):
         part = test.subset(range(start, start + 256))
-        images_NHWC = part.images_NHWC[part.image_ids_I]
-        prompt = processor.prompt_batch(images_NHWC, list(part.questions))
+        prompt = processor.prompt_batch(part.examples(range(256)))
         with torch.no_grad():
             output = adapted.generate(**prompt, max_new_tokens=3, do_sample=False)  # type: ignore[no-untyped-call]
         said = processor.decode(output[:, prompt["input_ids"].shape[1] :])
@@ -160,14 +161,14 @@ def test_doctor_finds_this_machine_ready(finished: Finished) -> None:
         ["scheduler={kind: eva}", "lora.scaling=rslora"],
         ["scheduler={kind: lora_ga}"],
         ["training.precision=bf16"],
+        ["scheduler={kind: uniform}", "training.full_parts=[projector]"],
         [
             "scheduler={kind: uniform}",
-            "training.train_projector=true",
             "lora.parts=[projector, language]",
             "lora.targets=linear_1|linear_2|down_proj",
         ],
     ],
-    ids=["adalora", "dora", "eva", "lora_ga", "bf16", "projector trained and adapted"],
+    ids=["adalora", "dora", "eva", "lora_ga", "bf16", "projector trained", "projector adapted"],
 )
 def test_what_else_can_be_trained_exports_to_the_same_logits(
     rankscope: CommandLine, demo: str, tmp_path: Path, overrides: list[str]
@@ -179,19 +180,24 @@ def test_what_else_can_be_trained_exports_to_the_same_logits(
     is_rounded_anew = any(kind in overrides[0] for kind in ("adalora", "lora_ga"))
     assert answer["max_logit_difference"] <= (1e-4 if is_rounded_anew else 1e-5)
     assert answer["params"] > 0
+    assert answer["base_params"] == done["other_trainable_params"]
     measures = done["scheduler"] in ("eva", "lora_ga", "hydra")
     assert (done["measurement_items"] > 0) == measures
     assert (done["measurement_s"] > 0) == measures
     # Two linear layers with biases (64 -> 128 -> 128), a depthwise 3 x 3 convolution, nine places.
     projector = (64 + 1) * 128 + (128 + 1) * 128 + (9 + 1) * 128 + 9 * 128
-    is_trained = "training.train_projector=true" in overrides
+    is_trained = "training.full_parts=[projector]" in overrides
     assert done["other_trainable_params"] == (projector if is_trained else 0)
 
 
-def test_full_fine_tuning_has_no_adapter_to_export(
+def test_what_full_fine_tuning_trained_is_exported_under_its_own_names(
     rankscope: CommandLine, demo: str, tmp_path: Path
 ) -> None:
     done = rankscope.answer("run", demo, *TINY_RUN, "--set", "scheduler={kind: full}")
     assert done["max_live_params"] == 983_040
-    refused = rankscope("export", done["run"], "--to", str(tmp_path / "adapter"), code=1)
-    assert "only adapters can be exported" in refused.stderr
+    answer = rankscope.answer("export", done["run"], "--to", str(tmp_path / "trained"))
+    assert (answer["params"], answer["base_params"]) == (0, 983_040)
+    assert answer["max_logit_difference"] <= 1e-5
+    assert [file.name for file in (tmp_path / "trained").iterdir()] == [
+        "trained_weights.safetensors"
+    ]

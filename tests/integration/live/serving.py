@@ -17,13 +17,14 @@ from rankscope.app.live import Hub
 from rankscope.app.pages.contract import Site
 from rankscope.app.server import problems
 from rankscope.storage.settings import Settings
+from rankscope.tasks.client import Answers
 
 
 class LiveServer:
     """Serves in a thread; may be stopped and started again at the same address."""
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
-        self._site = Site(engine, settings)
+        self._site = Site(engine, settings, Answers())
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port: int = free.getsockname()[1]
         self.hub: Hub
@@ -35,7 +36,7 @@ class LiveServer:
     def start(self) -> None:
         @asynccontextmanager
         async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-            self.hub = app.state.hub = Hub(*self._site)
+            self.hub = app.state.hub = Hub(self._site.engine, self._site.settings)
             await self.hub.start()
             yield
             await self.hub.stop()

@@ -10,6 +10,7 @@ import torch
 from rankscope.models.config import RunConfig
 from rankscope.models.events import Event, RanksChanged, StepDone
 from rankscope.models.reading import parse_config
+from rankscope.storage.settings import Settings
 from rankscope.tasks.build import Assembled, assemble, make_trainer
 from rankscope.tasks.callback import Request, RunCallback
 from rankscope.tasks.checkpoints import list_checkpoints
@@ -53,7 +54,9 @@ class Trained:
     def __init__(self, config: RunConfig, folder: Path, *, stop_at: int | None = None) -> None:
         self.events: list[Event] = []
         seed_everything(config.seed)
-        self.assembled: Assembled = assemble(config, self.events.append)
+        self.assembled: Assembled = assemble(
+            config, Settings(rankscope_home=folder).roots, self.events.append
+        )
         callback = RunCallback(
             config,
             self.assembled.inventory,
@@ -137,7 +140,7 @@ def test_hydra_ends_bitwise_equal_wherever_it_was_stopped(
     ids=lambda scheduler: "-".join(map(str, scheduler.values())),
 )
 def test_every_way_of_training_resumes_bitwise(tmp_path: Path, scheduler: dict[str, Any]) -> None:
-    config = config_of(scheduler, accumulation_steps=2, train_projector=True)
+    config = config_of(scheduler, accumulation_steps=2, full_parts=["projector"])
     straight = Trained(config, tmp_path / "straight")
     stopped = Trained(config, tmp_path / "cut", stop_at=9)
     resumed = Trained(config, tmp_path / "cut")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rankscope.models.config import ParamsBudget
+from rankscope.models.budgets import ParamsBudget
 from rankscope.models.events import Event, LogLine, RanksChanged, StatusChanged, StepDone
 from rankscope.models.external import ExternalRun, ExternalScheduler, ExternalTraining
 from rankscope.storage import history

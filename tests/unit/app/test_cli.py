@@ -19,6 +19,7 @@ REFUSED = [
     (["run"], "Missing argument 'CONFIG.yaml'; see: rankscope run --help"),
     (["compare"], "Missing argument 'RUN...'; see: rankscope compare --help"),
     (["replay", "x"], "Missing option '--scheduler'; see: rankscope replay --help"),
+    (["worker", "--gpu", "seven"], "--gpu must be "),
     (["runs", "more"], "unexpected extra argument(s) (more); see: rankscope runs --help"),
     (["runs", "--limit", "0"], "Invalid value for '--limit'"),
     (["runs", "--status", "broken"], "--status must be one of queued, starting, running,"),

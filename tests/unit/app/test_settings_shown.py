@@ -3,7 +3,8 @@
 from typing import Any
 
 from rankscope.app.settings_shown import settings_shown
-from rankscope.models.config import ParamsBudget, RunConfig
+from rankscope.models.budgets import ParamsBudget
+from rankscope.models.config import RunConfig
 from rankscope.models.external import ExternalData, ExternalRun, ExternalTraining
 from rankscope.models.schedulers.adalora import AdaLora
 

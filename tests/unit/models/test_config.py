@@ -8,19 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rankscope.models.config import (
-    DampedEarlyRates,
-    FlatRates,
-    GeometricRates,
-    MegabyteBudget,
-    ParamsBudget,
-    RankBudget,
-    RunConfig,
-)
+from rankscope.models.budgets import MegabyteBudget, ParamsBudget, RankBudget
+from rankscope.models.config import RunConfig
 from rankscope.models.inventory import AdaptableModule, Inventory
 from rankscope.models.reading import ConfigError, load_config, parse_config, parse_scheduler
 from rankscope.models.schedulers.hydra import Hydra
 from rankscope.models.schedulers.static import Static
+from rankscope.models.training_settings import DampedEarlyRates, FlatRates, GeometricRates
 
 DATA = {"data": {"kind": "easy_vqa"}}
 
@@ -152,11 +146,13 @@ def test_every_scheduler_survives_json(scheduler: dict[str, Any]) -> None:
         ),
         (
             {"data": {"kind": "gqa"}},
-            "data.kind must be one of 'scenes', 'easy_vqa', got 'gqa'; choose one",
+            "data.kind must be one of 'scenes', 'easy_vqa', 'emoji', 'files', 'hub', got 'gqa'; "
+            "choose one",
         ),
         (
             {"model": {"kind": "llava"}},
-            "model.kind must be 'embedded', got \"llava\"; change it",
+            "model.kind must be one of 'embedded', 'mobilevlm', 'smol', 'hub', got 'llava'; "
+            "choose one",
         ),
         ({"scheduler": {}}, "scheduler.kind is required and missing; add it"),
         ({"budget": {"unit": "params"}}, "budget.value is required and missing; add it"),
@@ -237,6 +233,27 @@ def test_every_scheduler_survives_json(scheduler: dict[str, Any]) -> None:
             {"scheduler": {"kind": "full"}, "optimizer": {"b_lr_ratio": 4}},
             "optimizer.b_lr_ratio must be 1 with scheduler full, which trains no LoRA B, got 4; "
             "leave it out or choose another scheduler",
+        ),
+        (
+            {"lora": {"parts": []}, "training": {"full_parts": ["projector"]}},
+            "lora.parts must name at least one part with scheduler uniform, whose adapters need a "
+            "place, got none; name one, or choose scheduler full",
+        ),
+        (
+            {"scheduler": {"kind": "full"}, "lora": {"parts": []}},
+            "training.full_parts must name at least one part where lora.parts names none, got "
+            "none; name what is to be trained",
+        ),
+        *(
+            (
+                {"model": {"kind": "hub", "source": "a/b", "precision": "nf4"}, **trained},
+                "model.precision must be fp32, bf16 or fp16 for own weights to be trained, got "
+                "nf4; choose one, or train adapters alone",
+            )
+            for trained in (
+                {"scheduler": {"kind": "full"}},
+                {"training": {"full_parts": ["projector"]}},
+            )
         ),
     ],
     ids=lambda value: None if isinstance(value, str) else json.dumps(value),

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from rankscope.models.inventory import AdaptableModule, Inventory, Linears, Part
 
@@ -23,7 +22,7 @@ LINEARS = Linears(
         module("model.layers.0.q_proj", 8, 8),
         module("model.layers.0.up_proj", 8, 24),
     ),
-    total_params=1000,
+    params_by_part={"vision": 300, "projector": 100, "language": 600},
 )
 
 
@@ -82,6 +81,7 @@ def test_a_broken_pattern_is_told_why() -> None:
         LINEARS.select("(", frozenset({"language"}))
 
 
-def test_an_inventory_of_nothing_is_refused() -> None:
-    with pytest.raises(ValidationError, match="at least 1 item"):
-        Inventory(modules=(), total_params=1)
+def test_no_part_at_all_selects_no_module_and_any_rank_of_it_is_free() -> None:
+    chosen = LINEARS.select("q_proj", frozenset())
+    assert chosen == Inventory(modules=(), total_params=LINEARS.total_params)
+    assert chosen.params_per_rank == chosen.params({}) == 0

@@ -4,7 +4,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rankscope.tasks.batches import Collator, ShuffledItems
+from rankscope.models.data.dialogue import IMAGE_MARKER, Example, Picture, Turn
+from rankscope.models.data.parts import DialoguePart
+from rankscope.tasks.batches import NO_ITEM, Collator, LengthGroupedItems, ShuffledItems
 from tests.unit.tasks import tiny
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -59,3 +61,65 @@ def test_a_batch_holds_the_very_items_asked_for() -> None:
         prompt = batch["input_ids"][row][is_prompt][1:]
         assert processor.decode(prompt[None]) == [part.questions[item]]
     assert torch.equal(batch["pixel_values"], processor.pixels(part.images_of([5, 3, 5])))
+
+
+def dialogues(lengths: list[int]) -> DialoguePart:
+    """Answers of so many words; every third is about no picture."""
+    examples = []
+    for number, length in enumerate(lengths):
+        pictures = (Picture("a", b""),) if number % 3 else ()
+        turns = (
+            Turn("user", IMAGE_MARKER * len(pictures) + "?"),
+            Turn("assistant", "a " * length),
+        )
+        examples.append(Example(str(number), number + 1, pictures, turns))
+    return DialoguePart(tuple(examples), ("",) * len(examples))
+
+
+@given(
+    lengths=st.lists(st.integers(1, 50), min_size=1, max_size=40),
+    batch_size=st.integers(1, 6),
+    seed=SEEDS,
+)
+@settings(max_examples=30, deadline=None)
+def test_batches_by_length_hold_every_item_once_an_epoch_and_never_mix_pictures_and_none(
+    lengths: list[int], batch_size: int, seed: int
+) -> None:
+    part = dialogues(lengths)
+    order = LengthGroupedItems(part, 10_000, seed, batch_size=batch_size)
+    for epoch in range(3):
+        first = epoch * order.num_places
+        places = [order[position] for position in range(first, first + order.num_places)]
+        assert sorted(item for item in places if item != NO_ITEM) == list(range(len(lengths)))
+        for at in range(0, order.num_places, batch_size):
+            batch = [item for item in places[at : at + batch_size] if item != NO_ITEM]
+            assert batch
+            assert len({part.has_pictures[item] for item in batch}) == 1
+
+
+def test_batches_by_length_hold_items_of_like_length() -> None:
+    """Of 400 items in batches of 8, shuffled, a batch spans nearly all lengths."""
+    part = dialogues([1 + number * 7 % 400 for number in range(400)])
+    order = LengthGroupedItems(part, 400, seed=1, batch_size=8)
+    spans = []
+    for at in range(0, 400, 8):
+        lengths = [
+            part.lengths[item] for item in map(order.__getitem__, range(at, at + 8)) if item >= 0
+        ]
+        spans.append(max(lengths) - min(lengths))
+    assert sorted(spans)[len(spans) // 2] < 60  # of 800 characters
+
+
+@given(seed=SEEDS, asked=st.lists(st.integers(0, 199), min_size=1, max_size=30))
+@settings(max_examples=30, deadline=None)
+def test_a_run_by_length_can_resume_anywhere(seed: int, asked: list[int]) -> None:
+    part = dialogues(list(range(1, 24)))
+    from_start = LengthGroupedItems(part, 200, seed, batch_size=4)
+    in_turn = [from_start[position] for position in range(200)]
+    jumping = LengthGroupedItems(part, 500, seed, batch_size=4)
+    assert [jumping[position] for position in asked] == [in_turn[p] for p in asked]
+
+
+def test_an_empty_place_is_no_row_of_a_batch() -> None:
+    batch = Collator(tiny.part(6), tiny.processor())([2, NO_ITEM, 4, NO_ITEM])
+    assert len(batch["input_ids"]) == 2

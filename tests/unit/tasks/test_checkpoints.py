@@ -251,3 +251,14 @@ def test_all_that_is_trained_comes_back_bitwise_with_its_shapes(make: "object") 
     ):
         assert name == other_name
         assert bits(one) == bits(other), name
+
+
+def test_the_scale_of_half_precision_losses_survives(tmp_path: Path) -> None:
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, growth_interval=7)
+    state = state_of().model_copy(update={"loss_scale": scaler.state_dict()})
+    write_checkpoint(tmp_path / "step-000000003", state, {}, {})
+    read, _ = read_checkpoint(tmp_path / "step-000000003", HASH)
+    other = torch.amp.GradScaler("cpu")
+    other.load_state_dict(read.loss_scale)
+    assert other.state_dict() == scaler.state_dict()
+    assert isinstance(read.loss_scale["growth_interval"], int)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rankscope.models.data.contract import VqaPart
+from rankscope.models.data.parts import VqaPart
 from rankscope.models.lora.elastic import ElasticLora
 from rankscope.models.lora.probe import gradient_energy, weight_sensitivity
 from rankscope.models.schedulers.contract import (

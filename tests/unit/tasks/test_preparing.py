@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from rankscope.models.config import RunConfig
-from rankscope.models.data.contract import VqaSplits
+from rankscope.models.data.parts import Splits
 from rankscope.models.events import Event, Measured
 from rankscope.models.lora.eva import EvaTuning
 from rankscope.models.lora.tuning import ElasticTuning
@@ -32,7 +32,7 @@ def assembled(make: type[ElasticTuning] = EvaTuning) -> Assembled:
     if make is EvaTuning:
         states = initial_states(inventory, config().lora)
         tuning = EvaTuning(elastic, SETTINGS, states, budget=BUDGET)
-    return Assembled(vlm, VqaSplits(part, part, part, part), inventory, tuning, None, BUDGET, 0)
+    return Assembled(vlm, Splits(part, part, part, part), inventory, tuning, None, BUDGET, 0)
 
 
 def test_what_it_took_is_told_as_a_measurement_that_nobody_asked_for() -> None:

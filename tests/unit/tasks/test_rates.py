@@ -10,13 +10,13 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from rankscope.models.config import OptimizerSettings
 from rankscope.models.lora.adalora import AdaLoraTuning
 from rankscope.models.lora.dora import DoraTuning
 from rankscope.models.lora.elastic import ElasticLora
 from rankscope.models.lora.scaling import Scaling
 from rankscope.models.lora.tuning import ElasticTuning
 from rankscope.models.schedulers.adalora import AdaLora
+from rankscope.models.training_settings import OptimizerSettings
 from rankscope.models.tuning import Tuning
 from rankscope.tasks.rates import Rates, current_lr
 from tests.unit.tasks import tiny

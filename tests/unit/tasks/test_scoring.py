@@ -1,7 +1,6 @@
 """Exact match of generated answers, and the loss of single items."""
 
 import math
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,7 +34,7 @@ class Parrot(nn.Module):
 
 
 def loaded() -> LoadedVlm:
-    return LoadedVlm(tiny.vlm().model, tiny.processor(), torch.device("cpu"))
+    return LoadedVlm(tiny.vlm().model, tiny.processor(), torch.device("cpu"), tiny.SIZE_PX)
 
 
 def test_an_answer_counts_only_when_it_is_exact() -> None:
@@ -81,13 +80,14 @@ def test_a_real_model_answers_in_a_batch_as_it_does_alone() -> None:
     vlm, part = loaded(), tiny.part(7)
     model, processor = vlm.model, tiny.processor()
     assert isinstance(model, EmbeddedVlmForConditionalGeneration)
-    said = [
-        generate_answers(model, processor, part.images_of([i]), [part.questions[i]])
+    alone = [
+        answer
         for i in range(7)
+        for answer in generate_answers(model, processor, part.examples([i]))
     ]
-    own = replace(part, answers=tuple(answer for (answer,) in said))
-    assert exact_match(model, vlm, own, batch_size=7).accuracy == 1.0
-    assert exact_match(model, vlm, part, batch_size=7).accuracy < 1.0
+    assert generate_answers(model, processor, part.examples(range(7))) == alone
+    right = [said == answer for said, answer in zip(alone, part.answers, strict=True)]
+    assert exact_match(model, vlm, part, batch_size=7).correct_N.tolist() == right
 
 
 class Fixed(nn.Module):
@@ -120,23 +120,17 @@ def test_item_losses_by_hand() -> None:
 
 def test_item_losses_of_a_batch_are_the_models_own_loss_of_each_item_alone() -> None:
     vlm, part = loaded(), tiny.part(6)
-    batch = vlm.processor.training_batch(
-        part.images_of(range(6)), list(part.questions), list(part.answers)
-    )
+    batch = vlm.processor.training_batch(part.examples(range(6)))
     alone = []
     for i in range(6):
-        one = vlm.processor.training_batch(
-            part.images_of([i]), [part.questions[i]], [part.answers[i]]
-        )
+        one = vlm.processor.training_batch(part.examples([i]))
         alone.append(float(vlm.model(**one).loss))
     assert item_losses(vlm.model, batch).tolist() == pytest.approx(alone, rel=1e-5)
 
 
 def test_the_mean_loss_of_a_part_is_that_of_its_items_whatever_the_batch() -> None:
     vlm, part = loaded(), tiny.part(5)
-    batch = vlm.processor.training_batch(
-        part.images_of(range(5)), list(part.questions), list(part.answers)
-    )
+    batch = vlm.processor.training_batch(part.examples(range(5)))
     expected = float(item_losses(vlm.model, batch).mean())
     vlm.model.train()
     assert mean_loss(vlm.model, vlm, part, batch_size=2) == pytest.approx(expected, rel=1e-5)

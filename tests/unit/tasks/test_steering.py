@@ -379,9 +379,7 @@ def test_saliency_is_collected_for_those_who_ask_and_follows_the_ranks() -> None
     assert Shell(Scripted(script=script)).steering.saliency is None
     vlm = tiny.vlm()
     part = tiny.part(4)
-    batch = vlm.processor.training_batch(
-        part.images_of(range(4)), list(part.questions), list(part.answers)
-    )
+    batch = vlm.processor.training_batch(part.examples(range(4)))
     shell.elastic.peft_model(**batch).loss.backward()
     assert shell.steering.saliency is not None
     shell.steering.saliency.update()

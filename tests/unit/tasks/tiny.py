@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from rankscope.models.config import RunConfig
-from rankscope.models.data.contract import VqaPart
+from rankscope.models.data.parts import VqaPart
 from rankscope.models.inventory import Inventory
 from rankscope.models.lora.elastic import ElasticLora
 from rankscope.models.lora.inventory import find_modules
@@ -64,7 +64,7 @@ def vlm() -> LoadedVlm:
     model = EmbeddedVlmForConditionalGeneration(settings)
     model.requires_grad_(requires_grad=False)
     model.train(mode=False)
-    return LoadedVlm(model, processor(), torch.device("cpu"))
+    return LoadedVlm(model, processor(), torch.device("cpu"), SIZE_PX)
 
 
 def part(num_items: int, *, num_pictures: int = 5, seed: int = 0) -> VqaPart:

@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from rankscope.app.form.fields import Choice, FormField, Section, fields_in, form_of, run_form
+from rankscope.app.form.fields import Choice, FormField, Section, fields_in, form_of
+from rankscope.app.form.parts import KEY
+from rankscope.app.form.run_form import run_form
 
 
 class Inner(BaseModel):
@@ -62,7 +64,8 @@ def test_a_union_becomes_a_choice_with_the_fields_of_every_kind() -> None:
 
 def test_every_field_of_a_run_is_described_and_titled_for_people() -> None:
     for field in fields_in(run_form()):
-        assert field.description, field.key
+        # what ways there are to train a part is said once, above the parts
+        assert field.description or field.key.startswith(f"{KEY}."), field.key
         assert field.title[0].isupper() or not field.title[0].isalpha(), field.key
         assert "_" not in field.title, field.key
 

@@ -135,7 +135,7 @@ def test_the_page_answers_over_http(engine: Engine, settings: Settings) -> None:
         assert list(outlook["problems"]) == ["optimizer.lr"]
         outlook, *updates = ask("fill", {"preset": "easy_vqa"})
         assert outlook["refusal"] is None
-        assert outlook["data"]["kind"] == "easy_vqa"
+        assert outlook["chosen"]["data"]["kind"] == "easy_vqa"
         assert len(updates) == len(ids)
         outlook, *_ = ask("fill", {"yaml": "data: {kind: scenes}\nwhat: 1"})
         assert "what is not a known key" in outlook["refusal"]["message"]

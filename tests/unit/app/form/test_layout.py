@@ -6,8 +6,9 @@ import gradio as gr
 import pytest
 
 from rankscope.app.form.components import component_of, element_id
-from rankscope.app.form.fields import FormField, fields_in, keys_in, run_form
+from rankscope.app.form.fields import FormField, fields_in, keys_in
 from rankscope.app.form.layout import FormLayout, style_of_choices
+from rankscope.app.form.run_form import run_form
 from rankscope.app.form.values import values_of
 from rankscope.models.presets import preset
 
@@ -22,6 +23,7 @@ async def drawn() -> FormLayout:
     layout = FormLayout(values_of(preset("demo").config))
     with gr.Blocks():
         layout.what()
+        layout.trained()
         layout.budget()
         layout.scheduler()
         layout.training()

@@ -14,11 +14,19 @@ from rankscope.app.form.budget import equivalents
 from rankscope.app.form.preview import SEEDS_KEY, budget_texts, preview, read_form
 from rankscope.app.form.values import Value, values_of
 from rankscope.app.form.yaml_text import command_of, yaml_of
-from rankscope.models.config import MegabyteBudget, ParamsBudget, RankBudget, RunConfig
+from rankscope.models.budgets import MegabyteBudget, ParamsBudget, RankBudget
+from rankscope.models.config import RunConfig
 from rankscope.models.inventory import AdaptableModule, Inventory
 from rankscope.models.presets import Preset, preset, presets
 from rankscope.models.reading import load_config, parse_config, read_config
+from rankscope.models.vlms.linears import known_linears
 from rankscope.storage.database import migrate, open_database
+from rankscope.storage.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(rankscope_home=tmp_path_factory.mktemp("files"))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +53,8 @@ def form(**changes: Value) -> dict[str, Value]:
         ({"tags": "a, a"}, "tags", "must be distinct"),
         ({"tags": f"a, {'b' * 61}"}, "tags", "at most 60 characters"),
         ({"lora__min_rank": "17"}, "lora.min_rank", "must not exceed lora.max_rank=16"),
-        ({"lora__parts": []}, "lora.parts", "at least one"),
+        ({"parts__language": "frozen"}, "parts", "at least one"),
+        ({"optimizer__full_lr_ratio": "2"}, "parts", "must name a part"),
         ({"lora__targets": "("}, "lora.targets", "must be a regular expression"),
         ({"lora__targets": "zzz"}, "lora.targets", "must match"),
         ({"budget__rank__value": "0.001"}, "budget.rank.value", "got 13; raise it"),
@@ -109,12 +118,12 @@ def form(**changes: Value) -> dict[str, Value]:
     ],
 )
 def test_a_refusal_stands_beside_the_field_that_caused_it(
-    engine: Engine, changes: dict[str, Value], key: str, words: str
+    engine: Engine, process: Settings, changes: dict[str, Value], key: str, words: str
 ) -> None:
     filled = read_form(form(**changes))
     assert list(filled.problems) == [key]
     assert words in filled.problems[key][0]
-    assert preview(engine, filled)["plan"] is None
+    assert preview(engine, filled, process)["plan"] is None
 
 
 def test_all_problems_are_shown_at_once() -> None:
@@ -122,15 +131,27 @@ def test_all_problems_are_shown_at_once() -> None:
     assert set(read_form(wrong).problems) == {"optimizer.lr", "training.steps", "tags", SEEDS_KEY}
 
 
-@pytest.mark.parametrize("found", presets(), ids=lambda p: p.name)
-def test_every_preset_can_be_launched_and_is_drawn(engine: Engine, found: Preset) -> None:
+READ_BY_NOBODY = [p for p in presets() if known_linears(p.config.model) is not None]
+"""Presets of models that are known without their files; test_targets.py has the others."""
+
+
+@pytest.mark.parametrize("found", READ_BY_NOBODY, ids=lambda p: p.name)
+def test_every_preset_of_a_known_model_can_be_launched_and_is_drawn(
+    engine: Engine, process: Settings, found: Preset
+) -> None:
     filled = read_form(values_of(found.config) | {SEEDS_KEY: "3"})
     assert filled.problems == {}
     assert filled.seeds == (0, 1, 2)
-    answer = preview(engine, filled)
-    assert answer["plan"]["budget_params"] > 0
-    assert answer["plan"]["figure"]["data"]
-    assert answer["time"] is None
+    answer = preview(engine, filled, process)
+    has_adapters = bool(found.config.lora.parts)
+    assert answer["plan"]["has_adapters"] == has_adapters
+    assert (answer["plan"]["budget_params"] > 0) == has_adapters
+    assert bool(answer["plan"]["figure"]["data"]) == has_adapters
+    cost = answer["cost"]
+    assert cost["memory"]["total_bytes"] > cost["memory"]["base_weights_bytes"] > 0
+    assert 0 < cost["time"]["total_s"]["low"] < cost["time"]["total_s"]["high"]
+    assert cost["time"]["kind"] == "operations"
+    assert "assumed" in cost["time"]["basis"]
 
 
 @pytest.mark.parametrize("scheduler", ["uniform", "static", "adalora", "full", "gradient", "hydra"])

@@ -8,14 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from rankscope.app.form.fields import keys_in, run_form
+from rankscope.app.form.fields import form_of, keys_in
+from rankscope.app.form.run_form import run_form
 from rankscope.app.form.values import mapping_of, values_of
-from rankscope.models.config import Budget, LayerRates, RunConfig
+from rankscope.models.budgets import Budget
+from rankscope.models.config import RunConfig
 from rankscope.models.data import AnyDataset
 from rankscope.models.data.scenes_tasks import TASKS
 from rankscope.models.presets import Preset, presets
 from rankscope.models.reading import ConfigError, parse_config
 from rankscope.models.schedulers import AnyScheduler
+from rankscope.models.training_settings import LayerRates
+from rankscope.models.vlms import AnyVlm
 
 
 def members(union: Any) -> tuple[type[BaseModel], ...]:
@@ -120,9 +124,39 @@ def test_every_scheduler_has_its_fields_in_the_form(scheduler: type[BaseModel]) 
     _has_its_fields("scheduler", scheduler, {"data": {"kind": "scenes"}})
 
 
+NAMED = {"files": {"path": "own.jsonl"}, "hub": {"id": "owner/name"}}
+"""Where people's own data are, which has no default."""
+
+
 @pytest.mark.parametrize("dataset", members(AnyDataset), ids=kind_of)
 def test_every_data_set_has_its_fields_in_the_form(dataset: type[BaseModel]) -> None:
-    _has_its_fields("data", dataset, {})
+    _has_its_fields("data", dataset, {"data": NAMED.get(kind_of(dataset), {})})
+
+
+@pytest.mark.parametrize("model", members(AnyVlm), ids=kind_of)
+def test_every_model_has_its_fields_in_the_form(model: type[BaseModel]) -> None:
+    named = {"source": "owner/name"} if "source" in model.model_fields else {}
+    _has_its_fields("model", model, {"data": {"kind": "scenes"}, "model": named})
+
+
+@pytest.mark.parametrize(
+    ("parts", "full_parts"),
+    [(["language"], []), (["vision", "language"], ["projector"]), (["projector"], ["vision"])],
+)
+def test_each_part_of_a_model_is_frozen_adapted_or_trained_in_full(
+    parts: list[str], full_parts: list[str]
+) -> None:
+    raw = {
+        "data": {"kind": "scenes"},
+        "lora": {"parts": parts},
+        "training": {"full_parts": full_parts},
+    }
+    config = parse_config(raw)
+    values = values_of(config)
+    for part in ("vision", "projector", "language"):
+        way = "lora" if part in parts else "full" if part in full_parts else "frozen"
+        assert values[f"parts.{part}"] == way
+    assert parse_config(mapping_of(values)) == config
 
 
 @pytest.mark.parametrize("rates", members(LayerRates), ids=kind_of)
@@ -164,9 +198,9 @@ def test_text_that_is_no_whole_number_is_refused_and_never_replaced(typed: str) 
 
 def _has_its_fields(section: str, model: type[BaseModel], raw: dict[str, Any]) -> None:
     kind = kind_of(model)
-    config = parse_config(raw | {section: {"kind": kind}})
+    config = parse_config(raw | {section: raw.get(section, {}) | {"kind": kind}})
     values = values_of(config)
     assert values[section] == kind
-    fields = {f"{section}.{kind}.{name}" for name in model.model_fields if name != "kind"}
-    assert fields <= values.keys()
+    keys = set(keys_in(form_of(model, f"{section}.{kind}")))
+    assert keys <= values.keys()
     assert parse_config(mapping_of(values)) == config

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from rankscope.models.data import Scenes
-from rankscope.models.data.contract import VqaSplits
+from rankscope.models.data.parts import Splits, VqaPart
 from rankscope.models.data.scenes_descriptions import DESCRIBING_ASKERS, MAX_ANSWER_WORDS
 from rankscope.models.data.scenes_drawing import SHAPES, Scene, Thing
 from rankscope.models.data.scenes_questions import PLACES
@@ -34,18 +34,18 @@ def asked_about(scene: Scene) -> set[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def splits() -> VqaSplits:
+def splits() -> Splits[VqaPart]:
     return Scenes(task="descriptions").load(48)
 
 
-def test_no_part_shares_a_picture_with_another(splits: VqaSplits) -> None:
+def test_no_part_shares_a_picture_with_another(splits: Splits[VqaPart]) -> None:
     parts = (splits.train, splits.probe, splits.validation, splits.test)
     pictures = [{image.tobytes() for image in part.images_NHWC} for part in parts]
     assert [len(own) for own in pictures] == [len(part.images_NHWC) for part in parts]
     assert all(one.isdisjoint(other) for one, other in combinations(pictures, 2))
 
 
-def test_answers_are_two_to_five_words(splits: VqaSplits) -> None:
+def test_answers_are_two_to_five_words(splits: Splits[VqaPart]) -> None:
     lengths = Counter(
         len(answer.split()) for part in (splits.train, splits.test) for answer in part.answers
     )
@@ -53,7 +53,7 @@ def test_answers_are_two_to_five_words(splits: VqaSplits) -> None:
 
 
 def test_a_test_of_two_thousand_questions_is_not_answered_without_the_picture(
-    splits: VqaSplits,
+    splits: Splits[VqaPart],
 ) -> None:
     usual = splits.question_only_answers(splits.test.questions)
     assert len(usual) >= 2000

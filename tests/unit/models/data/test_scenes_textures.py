@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from rankscope.models.data import Scenes
-from rankscope.models.data.contract import UInt8Array, VqaSplits
+from rankscope.models.data.arrays import UInt8Array
+from rankscope.models.data.parts import Splits, VqaPart
 from rankscope.models.data.scenes_drawing import COLORS, PAPER, Thing, draw
 from rankscope.models.data.scenes_questions import LARGE_RADII
 from rankscope.models.data.scenes_texture_questions import (
@@ -35,24 +36,24 @@ def cell_of(thing: Thing, seed: int) -> UInt8Array:
 
 
 @pytest.fixture(scope="module")
-def splits() -> VqaSplits:
+def splits() -> Splits[VqaPart]:
     return Scenes(task="textures").load(48)
 
 
-def test_no_part_shares_a_picture_with_another(splits: VqaSplits) -> None:
+def test_no_part_shares_a_picture_with_another(splits: Splits[VqaPart]) -> None:
     parts = (splits.train, splits.probe, splits.validation, splits.test)
     pictures = [{image.tobytes() for image in part.images_NHWC} for part in parts]
     assert [len(own) for own in pictures] == [len(part.images_NHWC) for part in parts]
     assert all(one.isdisjoint(other) for one, other in combinations(pictures, 2))
 
 
-def test_a_test_of_two_thousand_questions_mostly_asks_for_textures(splits: VqaSplits) -> None:
+def test_a_test_of_two_thousand_questions_mostly_asks_for_textures(splits: Splits[VqaPart]) -> None:
     assert len(splits.test) >= 2000
     num_texture = sum("texture" in skill for skill in splits.test.skills)
     assert 0.6 < num_texture / len(splits.test) < 0.8
 
 
-def test_no_kind_of_question_is_answered_without_the_picture(splits: VqaSplits) -> None:
+def test_no_kind_of_question_is_answered_without_the_picture(splits: Splits[VqaPart]) -> None:
     """Whether something is there is half yes, half no; everything else is harder to guess."""
     usual = splits.question_only_answers(splits.test.questions)
     is_right = np.array([a == b for a, b in zip(usual, splits.test.answers, strict=True)])

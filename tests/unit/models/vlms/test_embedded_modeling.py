@@ -15,6 +15,7 @@ from rankscope.models.vlms.embedded.modeling import (
     EmbeddedVlmForConditionalGeneration,
 )
 from rankscope.models.vlms.embedded.processing import EmbeddedProcessor
+from tests.helpers.asking import asked
 
 PROCESSOR = EmbeddedProcessor.from_words(["what", "color", "is", "it", "red", "at", "top", "left"])
 PICTURES = np.random.default_rng(0).integers(0, 256, (2, 48, 48, 3), dtype=np.uint8)
@@ -37,7 +38,9 @@ def new_model() -> EmbeddedVlmForConditionalGeneration:
 
 
 def training_batch() -> dict[str, Tensor]:
-    return PROCESSOR.training_batch(PICTURES, ["what color is it", "is it"], ["red", "top left"])
+    return PROCESSOR.training_batch(
+        asked(PICTURES, ["what color is it", "is it"], ["red", "top left"])
+    )
 
 
 def generate(
@@ -45,7 +48,7 @@ def generate(
     questions: list[str],
     **settings: bool,
 ) -> list[list[int]]:
-    batch = PROCESSOR.prompt_batch(PICTURES[: len(questions)], questions)
+    batch = PROCESSOR.prompt_batch(asked(PICTURES[: len(questions)], questions))
     output = model.generate(**batch, max_new_tokens=4, min_new_tokens=4, **settings)
     answers: list[list[int]] = output[:, batch["input_ids"].shape[1] :].tolist()
     return answers

@@ -10,7 +10,6 @@ import torch
 from rankscope.models.data import EasyVqa, Scenes
 from rankscope.models.data.scenes_tasks import TASKS
 from rankscope.models.lora.inventory import list_linears
-from rankscope.models.vlms import EmbeddedVlm
 from rankscope.models.vlms.embedded.pretrain import REPORT_FILE, Recipe, held_out_accuracy
 from rankscope.models.vlms.embedded.processing import (
     MAX_ANSWER_TOKENS,
@@ -18,7 +17,8 @@ from rankscope.models.vlms.embedded.processing import (
     load_embedded,
     weights_dir,
 )
-from rankscope.models.vlms.linears import shipped_linears
+from rankscope.models.vlms.linears import embedded_linears
+from tests.helpers.asking import asked
 
 FLOORS = {"color": 0.95, "shape": 0.95, "position": 0.75, "counting": 0.70}
 
@@ -63,7 +63,7 @@ def test_the_tokenizer_knows_every_word_of_every_built_in_data_set(
     _, processor = load_embedded()
     texts = sorted(set.union(*texts_of(dataset)))
     blank = np.zeros((len(texts), 48, 48, 3), dtype=np.uint8)
-    assert len(processor.prompt_batch(blank, texts)["input_ids"]) == len(texts)
+    assert len(processor.prompt_batch(asked(blank, texts))["input_ids"]) == len(texts)
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -77,13 +77,13 @@ def test_more_tokens_to_generate_change_no_answer_of_fewer(task: str) -> None:
     """Three tokens were generated when the longest answers had two words."""
     model, processor = load_embedded()
     part = Scenes.model_validate({"kind": "scenes", "task": task}).sample(48, 48)
-    images_NHWC = part.images_of(range(len(part)))
-    long = generate_answers(model, processor, images_NHWC, part.questions)
+    examples = part.examples(range(len(part)))
+    long = generate_answers(model, processor, examples)
     processor.max_answer_tokens = 3
-    short = generate_answers(model, processor, images_NHWC, part.questions)
+    short = generate_answers(model, processor, examples)
     assert [" ".join(answer.split()[:3]) for answer in long] == short
 
 
 def test_the_shipped_list_of_linears_is_the_models_own() -> None:
     model, _ = load_embedded()
-    assert shipped_linears(EmbeddedVlm()) == list_linears(model)
+    assert embedded_linears().model_copy(update={"sizes": None}) == list_linears(model)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from rankscope.models.data.contract import VqaPart, VqaSplits
+from rankscope.models.data.dialogue import Example, Picture, Turn
+from rankscope.models.data.parts import DialoguePart, Splits, VqaPart
 
 
 def part(questions: str, answers: str, image_ids: list[int]) -> VqaPart:
@@ -54,10 +55,56 @@ def test_items_of_unequal_lengths_are_refused() -> None:
 
 def test_without_a_picture_each_question_gets_its_most_frequent_answer() -> None:
     """Outside test, a: x x y, b: y, c: y, so a is answered x, b and c y, and the unknown d x."""
-    splits = VqaSplits(
+    splits = Splits(
         train=part("aaa", "xyx", [0, 1, 2]),
         probe=part("b", "y", [0]),
         validation=part("c", "y", [0]),
         test=part("aabd", "xyyx", [0, 1, 2, 3]),
     )
     assert splits.question_only_answers(["a", "b", "c", "d"]) == ("x", "y", "y", "x")
+
+
+def test_an_item_is_a_dialogue_of_two_turns_about_its_picture() -> None:
+    first, second = part("abc", "xyz", [0, 2, 1]).examples([1, 0])
+    assert [turn.text for turn in first.turns] == ["<image>\nb", "y"]
+    assert np.asarray(first.pictures[0].open())[0, 0].tolist() == [2, 2, 2]
+    assert (second.key, second.row) == ("0", 1)
+
+
+def dialogues(*picture_names: str) -> DialoguePart:
+    """Each asks "what is it" of nobody first and then about its own picture."""
+    earlier = (Turn("user", "are you there"), Turn("assistant", "yes"))
+    examples = tuple(
+        Example(
+            key=f"{row}",
+            row=row,
+            pictures=(Picture(name, name.encode()),),
+            turns=(*earlier, Turn("user", "<image>\nwhat is it"), Turn("assistant", f"a {name}")),
+        )
+        for row, name in enumerate(picture_names, 1)
+    )
+    return DialoguePart(examples, ("",) * len(examples))
+
+
+def test_of_a_dialogue_the_last_question_and_answer_count() -> None:
+    own = dialogues("cat", "dog", "cat")
+    assert own.questions == ("what is it",) * 3
+    assert own.answers == ("a cat", "a dog", "a cat")
+    assert own.num_pictures == 2
+    assert [example.key for example in own.examples([2, 0])] == ["3", "1"]
+    assert own.head(1).answers == ("a cat",)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_dialogue_gets_another_picture_when_pictures_are_shuffled(seed: int) -> None:
+    own = dialogues("cat", "dog", "cow", "cat")
+    shuffled = own.shuffled_images(seed)
+    assert shuffled.answers == own.answers
+    for before, after in zip(own.dialogues, shuffled.dialogues, strict=True):
+        assert before.pictures != after.pictures
+    assert shuffled.dialogues[0].pictures == shuffled.dialogues[3].pictures
+
+
+def test_dialogues_about_one_picture_cannot_be_shuffled() -> None:
+    with pytest.raises(ValueError, match="at least 2 pictures in use, got 1"):
+        dialogues("cat", "cat").shuffled_images(0)

@@ -1,0 +1,1 @@
+"""Vision-language models of the transformers library, by hub id or local folder."""

@@ -1,0 +1,1 @@
+"""MobileVLM and MobileVLM V2: CLIP, a lightweight projector and MobileLLaMA."""

@@ -1,0 +1,21 @@
+"""What people's own data held when a run read them.
+
+Revision ID: 0005
+Revises: 0004
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("runs", sa.Column("data_record", sa.JSON(), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("runs", "data_record")
