@@ -105,7 +105,7 @@ function report(found) {
 function broken(found) {
   const rules = Object.entries(found.broken_by_rule);
   return h('section', { class: 'data-broken', 'aria-label': 'Broken rows' },
-    h('h3', null, icon('warning'), ` ${format.count(found.num_broken)} broken rows`),
+    h('h3', null, icon('warning'), ` ${format.count(found.num_broken)} broken ${found.num_broken === 1 ? 'row' : 'rows'}`),
     h('ul', null, rules.map(([rule, number]) => h('li', null, `${format.count(number)} × ${rule}`))),
     h('details', { open: found.first_broken.length <= FEW_BROKEN },
       h('summary', null, `The first ${format.count(found.first_broken.length)}, and what mends them`),

@@ -95,7 +95,7 @@ function data(record) {
       h('dt', null, 'Content'),
       h('dd', { title: 'SHA-256 of keys, turns and pictures of all good rows' }, h('code', { class: 'run-hash' }, record.content_hash))),
     record.broken.length > 0 && h('details', { class: 'small' },
-      h('summary', null, `The first ${format.count(record.broken.length)} broken rows`),
+      h('summary', null, record.broken.length === 1 ? 'The first broken row' : `The first ${format.count(record.broken.length)} broken rows`),
       h('ul', null, record.broken.map((row) => h('li', null, row)))),
   ];
 }

@@ -98,7 +98,8 @@ class Report(_Shown):
             if quantiles is not None:
                 lines.append(f"{title}: {quantiles}")
         lines += [
-            f"{number:,} times broken: {rule}" for rule, number in self.broken_by_rule.items()
+            f"{number:,} {'time' if number == 1 else 'times'} broken: {rule}"
+            for rule, number in self.broken_by_rule.items()
         ]
         lines += [
             f"  {b.file} row {b.row}: {b.rule}, got {b.value}; {b.remedy}"
