@@ -76,7 +76,7 @@ class Folder:
                 raise Unfit(
                     "a file that data name must exist",
                     repr(name),
-                    "check the folder it is looked for in, and the spelling",
+                    f"put it into {self.name or self.path}, or correct the name",
                     where=where,
                 ) from error
             except OSError as error:

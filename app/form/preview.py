@@ -83,7 +83,6 @@ def preview(engine: Engine, filled: Filled, settings: Settings) -> dict[str, Any
         "yaml": yaml_of(config),
         "command": command_of(config, len(filled.seeds)),
         "seeds": filled.seeds,
-        "data": config.data.model_dump(mode="json"),
     }
 
 

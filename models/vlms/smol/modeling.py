@@ -138,8 +138,7 @@ class SmolVlmForConditionalGeneration(  # type: ignore[no-untyped-call]
     ) -> CausalLMOutputWithPast:
         """Loss, if ``labels`` are given, or else logits of shape (B, L, vocabulary).
 
-        With labels the head is applied only where they count: with 49,152 words and short answers
-        that is a sixth of a training step's time.
+        With labels the head of 49,152 words is applied only where they count.
 
         Args:
             input_ids: Token ids (B, L) that hold ``<image>`` once per visual token.

@@ -76,7 +76,7 @@ def test_the_operators_own_folder_may_be_a_link(folder: Folder, tmp_path: Path) 
 
 def test_what_is_missing_or_no_file_is_named(folder: Folder) -> None:
     for name in ("in/b.png", "in/a.png/x", "on/a.png"):
-        with pytest.raises(Unfit, match=f"must exist, got '{name}'; check the folder"):
+        with pytest.raises(Unfit, match=f"must exist, got '{name}'; put it into"):
             folder.file(name)
     with pytest.raises(Unfit, match="must name a regular file, got 'in'"):
         folder.file("in")

@@ -1,6 +1,7 @@
 """Parquet files, and Arrow files of saved data sets."""
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ from rankscope.models.data.files.arrow_files import ArrowStream, ParquetFile
 from rankscope.models.data.files.contract import BrokenRow, Row
 from tests.unit.models.data.files.made import asked, good, opened, photo, put
 
-arrow: Any = pytest.importorskip("pyarrow", reason="needs `pip install 'rankscope[data]'`")
-parquet: Any = pytest.importorskip("pyarrow.parquet")
+arrow: Any = import_module("pyarrow")
+parquet: Any = import_module("pyarrow.parquet")
 
 ROWS = [
     {"question": f"What is {n}?", "answer": n, "image": {"bytes": photo((n, 0, 0)), "path": f"{n}"}}

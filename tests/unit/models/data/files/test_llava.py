@@ -44,7 +44,7 @@ def test_a_file_of_llava_rows_is_recognised_and_read(tmp_path: Path) -> None:
         ),
         (asked("<image> What?", "Red."), "got 1 for 0 pictures; write <image> where"),
         (asked("What?", "Red.", image="a.png"), "got 0 for 1 pictures"),
-        (asked("<image> What?", "Red.", image="b.png"), "must exist, got 'b.png'; check"),
+        (asked("<image> What?", "Red.", image="b.png"), "must exist, got 'b.png'; put it into"),
         (asked("<image> What?", "Red.", image=7), "a path, bytes, or a mapping of both, got 7"),
         (asked("<image> What?", "", image="a.png"), "must have text, got none from the assistant"),
         ("hello", "a row must be an object, got 'hello'; write it as {...}"),

@@ -62,7 +62,7 @@ def test_a_report_is_text_and_json(report: Report) -> None:
     )
     assert "picture width in px: 40 to 80, median 40, 5 % up to 40, 95 % up to 80\n" in text
     assert "2 times broken: a file that data name must exist\n" in text
-    assert "rows.json row 5: a file that data name must exist, got 'no.png'; check" in text
+    assert "rows.json row 5: a file that data name must exist, got 'no.png'; put it into" in text
     assert Report.model_validate(json.loads(report.model_dump_json())) == report
 
 

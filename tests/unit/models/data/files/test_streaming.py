@@ -3,6 +3,7 @@
 import json
 import tracemalloc
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import pytest
 from rankscope.models.data.files.report import inspect
 from tests.unit.models.data.files.made import asked, opened
 
-arrow: Any = pytest.importorskip("pyarrow", reason="needs `pip install 'rankscope[data]'`")
-parquet: Any = pytest.importorskip("pyarrow.parquet")
+arrow: Any = import_module("pyarrow")
+parquet: Any = import_module("pyarrow.parquet")
 
 NUM_ROWS, ROW_CHARS = 4_000, 4_000
 SET_BYTES = NUM_ROWS * ROW_CHARS
