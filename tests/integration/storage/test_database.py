@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import IntegrityError
@@ -37,6 +38,24 @@ def test_the_first_migration_can_be_taken_back(empty_url: str) -> None:
     with writing(engine) as connection:
         command.downgrade(alembic_config(connection), "base")
     assert inspect(engine).get_table_names() == ["alembic_version"]
+    engine.dispose()
+
+
+def test_a_database_of_the_first_days_takes_every_kind_of_score(empty_url: str) -> None:
+    engine = open_database(empty_url)
+    with writing(engine) as connection:
+        command.upgrade(alembic_config(connection), "0006")
+        operations = Operations(MigrationContext.configure(connection))
+        with operations.batch_alter_table("evaluations") as table:
+            table.drop_constraint("ck_evaluations_kind", type_="check")
+            table.create_check_constraint("ck_evaluations_kind", "kind IN ('before', 'after')")
+    migrate(engine)
+    checks = inspect(engine).get_check_constraints("evaluations")
+    assert sorted(str(check["name"]) for check in checks) == [
+        "ck_evaluations_kind",
+        "ck_evaluations_part",
+    ]
+    assert "question_only" in next(c["sqltext"] for c in checks if "kind" in c["sqltext"])
     engine.dispose()
 
 
