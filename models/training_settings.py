@@ -1,6 +1,6 @@
 """How a run trains, scores and saves: its optimizer, loop, evaluations and checkpoints."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_serializer, model_validator
 
@@ -107,6 +107,14 @@ class TrainingSettings(Section):
         description="auto: a CUDA device if the machine has one, else the CPU; cpu; cuda or cuda:N "
         "for one of several; mps on Apple's chips.",
     )
+    num_processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        title="Processes",
+        description="That train this run together, each on a GPU of its own or with its share of "
+        "the cores; they share out every batch.",
+    )
     precision: Literal["fp32", "bf16", "fp16"] = Field(
         "fp32",
         description="Number format of forward and backward; fp16 scales the loss and needs CUDA.",
@@ -117,6 +125,20 @@ class TrainingSettings(Section):
         description="Parts of the model whose own weights are trained, such as the projector; "
         "counted as other parameters. A part has adapters, is trained in full, or is frozen.",
     )
+
+    @model_validator(mode="after")
+    def _can_be_shared_out(self) -> Self:
+        if self.batch_size % self.num_processes:
+            raise ValueError(
+                f"batch_size must be a multiple of num_processes={self.num_processes}, which share "
+                f"a batch out, got {self.batch_size}; change one of them"
+            )
+        if self.num_processes > 1 and self.device not in ("auto", "cpu", "cuda"):
+            raise ValueError(
+                f"device must be auto, cpu or cuda for num_processes={self.num_processes}, "
+                f"got {self.device}; each process takes a GPU of its own"
+            )
+        return self
 
     @field_serializer("full_parts")
     def _in_model_order(self, parts: frozenset[Part]) -> list[Part]:

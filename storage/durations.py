@@ -43,7 +43,7 @@ class _Past(NamedTuple):
 
 
 def recorded_pace(engine: Engine, config: RunConfig) -> Pace | None:
-    """Over finished runs of the same model, data set, precision and items per step, if any.
+    """Over finished runs of the same model, data, precision, processes and items per step, if any.
 
     Those with the same scheduler count alone where there are some. Runs that were interrupted are
     left out: they also waited.
@@ -96,8 +96,9 @@ def _is_like(recorded: dict[str, Any], wanted: dict[str, Any]) -> bool:
         then, now = recorded[section], wanted[section]
         if any(then.get(key, now.get(key)) != now.get(key) for key in keys):
             return False
-    precision: str = wanted["training"]["precision"]
-    return bool(recorded["training"].get("precision", precision) == precision)
+    then, now = recorded["training"], wanted["training"]
+    is_as_precise = then.get("precision", now["precision"]) == now["precision"]
+    return bool(is_as_precise and then.get("num_processes", 1) == now["num_processes"])
 
 
 def _step_s(engine: Engine, run_ids: list[str]) -> float | None:

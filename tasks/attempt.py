@@ -30,10 +30,12 @@ from rankscope.storage.sink import Sink
 from rankscope.tasks.build import Assembled, assemble, make_trainer
 from rankscope.tasks.callback import Request, RunCallback
 from rankscope.tasks.checkpoints import list_checkpoints, load_trained, read_checkpoint, step_of
-from rankscope.tasks.loop import RankTrainer, seed_everything
+from rankscope.tasks.following import Beginning, begin
+from rankscope.tasks.loop import seed_everything
 from rankscope.tasks.narrating import line_of
 from rankscope.tasks.offline import NONE, OfflineFor, told, wanted_by
 from rankscope.tasks.preparing import prepare
+from rankscope.tasks.process_group import ALONE, LostProcessError, ProcessGroup
 from rankscope.tasks.scoring import Score, exact_match, mean_loss, score
 
 log = structlog.get_logger()
@@ -63,8 +65,10 @@ class Training:
         attempt: int,
         roots: Roots,
         offline_for: OfflineFor = lambda _: None,
+        group: ProcessGroup = ALONE,
     ) -> None:
         self._offline_for = offline_for
+        self._group = group
         self._config = config
         self._roots = roots
         self._sink = sink
@@ -72,6 +76,7 @@ class Training:
         self._attempt = attempt
         self._step = 0
         self._ending: EarlyEnd | None = None
+        self._is_lost = False
         self._assembled: Assembled | None = None
 
     def end_on(self, *signals: signal.Signals, status: EarlyEnd) -> None:
@@ -84,12 +89,23 @@ class Training:
         for one in signals:
             signal.signal(one, remember)
 
+    def fail_on(self, number: signal.Signals) -> None:
+        """Treat this signal as the loss of another process."""
+
+        def remember(_number: int, _frame: FrameType | None) -> None:
+            self._is_lost = True  # an error raised here could hit its own recording
+
+        signal.signal(number, remember)
+
     def prepare(self) -> Assembled:
         """Load model and data and put the adapters on."""
         self._say("starting", "loading model and data")
+        self._group.use_devices()
+        if self._group.size > 1:
+            self._tell(f"{self._group.size} processes share every batch")
         seed_everything(self._config.seed)
         self._assembled = assemble(
-            self._config, self._roots, self._emit, self._find_offline, self._tell_rows
+            self._config, self._roots, self._emit, self._find_offline, self._tell_rows, self._group
         )
         return self._assembled
 
@@ -138,17 +154,22 @@ class Training:
                     from_start=not checkpoints,
                 )
             )
-        if config.evaluation.before and not (is_scored_before and checkpoints):
-            self._score_before()
-        if not checkpoints:
-            done = prepare(config, assembled, self._emit)
-            if done is not None:
-                self._tell(done)
-            self._tell_start()
-            if assembled.steering:
-                assembled.steering.decide(0, None, None)
+        with contextlib.suppress(_Interrupted):
+            if config.evaluation.before and not (is_scored_before and checkpoints):
+                self._score_before()
+        if self._ending:
+            begin(self._group, None)
+            return
+        checkpoint = checkpoints[-1] if checkpoints else None
+        is_trained = checkpoint is not None and self._step >= config.training.steps
+        begin(self._group, None if is_trained else Beginning(checkpoint=checkpoint))
+        if checkpoint is None:
+            self._set_out()
         self._say("running", "training")
-        self._train(trainer, checkpoints[-1] if checkpoints else None)
+        if checkpoint is not None and is_trained:
+            load_trained(assembled.tuning, *read_checkpoint(checkpoint, config.hash()))
+        else:
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if callback.was_stopped:
             return
         self._step = config.training.steps
@@ -157,6 +178,15 @@ class Training:
         if config.evaluation.shuffled_images and part.num_pictures > 1:
             self._score("test", "shuffled_images", part.shuffled_images(config.seed))
         self._ending = None  # too late: nothing is left to do
+
+    def _set_out(self) -> None:
+        assembled = self._built
+        done = prepare(self._config, assembled, self._emit)
+        if done is not None:
+            self._tell(done)
+        self._tell_start()
+        if assembled.steering:
+            assembled.steering.decide(0, None, None)
 
     def _tell_start(self) -> None:
         """The parameters and, where there are ranks, the allocation that the run starts from."""
@@ -187,16 +217,11 @@ class Training:
         log.info(text, step=self._step)
         self._sink.emit(LogLine(step=self._step, time=time.time(), level="info", text=text))
 
-    def _train(self, trainer: RankTrainer, checkpoint: Path | None) -> None:
-        if checkpoint and self._step >= self._config.training.steps:
-            state, tensors = read_checkpoint(checkpoint, self._config.hash())
-            load_trained(self._built.tuning, state, tensors)
-        else:
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-
     def _requested(self) -> Request | None:
         if self._sink.failure is not None:
             raise RecordingFailed(str(self._sink.failure)) from self._sink.failure
+        if self._is_lost:
+            raise LostProcessError("the others are told to end")
         asked = self._sink.take_request()
         if asked == "stop":
             self._ending = "stopped"

@@ -11,7 +11,9 @@ from typing_extensions import override
 from rankscope.models.config import RunConfig
 from rankscope.models.data.files.ordering import length_groups
 from rankscope.models.data.parts import DataPart
+from rankscope.models.vlms.labels import NOT_SCORED
 from rankscope.models.vlms.loading import VlmProcessor
+from rankscope.tasks.process_group import ALONE, ProcessGroup
 
 NO_ITEM = -1
 """At a place of a batch that stays empty."""
@@ -80,13 +82,40 @@ class LengthGroupedItems(Dataset[int]):
         return places.reshape(-1)
 
 
-def training_items(config: RunConfig, part: DataPart) -> "ShuffledItems | LengthGroupedItems":
-    """The order in which a run sees the items of a part."""
+class SharedItems(Dataset[int]):
+    """What one of several processes sees of a run: of every batch each takes as many items."""
+
+    def __init__(
+        self, items: ShuffledItems | LengthGroupedItems, batch_size: int, number: int, size: int
+    ) -> None:
+        self._items = items
+        self._batch_size = batch_size
+        self._number, self._size = number, size
+
+    def __len__(self) -> int:
+        return len(self._items) // self._size
+
+    @override
+    def __getitem__(self, position: int) -> int:
+        batch, place = divmod(position, self._batch_size // self._size)
+        return self._items[batch * self._batch_size + place * self._size + self._number]
+
+
+TrainingItems = ShuffledItems | LengthGroupedItems | SharedItems
+
+
+def training_items(config: RunConfig, part: DataPart, group: ProcessGroup = ALONE) -> TrainingItems:
+    """The order in which a process of a run sees the items of a part."""
     training = config.training
     positions = training.steps * training.accumulation_steps * training.batch_size
-    if training.order == "shuffled":
-        return ShuffledItems(len(part), positions, config.seed)
-    return LengthGroupedItems(part, positions, config.seed, batch_size=training.batch_size)
+    items = (
+        ShuffledItems(len(part), positions, config.seed)
+        if training.order == "shuffled"
+        else LengthGroupedItems(part, positions, config.seed, batch_size=training.batch_size)
+    )
+    if group.size == 1:
+        return items
+    return SharedItems(items, training.batch_size, group.number, group.size)
 
 
 class Collator:
@@ -97,6 +126,12 @@ class Collator:
         self.processor = processor
 
     def __call__(self, items: Iterable[int]) -> dict[str, torch.Tensor]:
-        """The batch of these items, labels on the answers only."""
+        """The batch of these items, labels on the answers only.
+
+        Where there is none, since others have all of a short batch, it is of an item without label.
+        """
         present = [item for item in items if item != NO_ITEM]
-        return self.processor.training_batch(self.part.examples(present))
+        batch = self.processor.training_batch(self.part.examples(present or [0]))
+        if not present:
+            batch["labels"].fill_(NOT_SCORED)
+        return batch

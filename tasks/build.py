@@ -36,6 +36,7 @@ from rankscope.tasks.devices import device_for
 from rankscope.tasks.loop import RankTrainer
 from rankscope.tasks.measuring import Measurer
 from rankscope.tasks.offline import OfflineFor
+from rankscope.tasks.process_group import ALONE, ProcessGroup
 from rankscope.tasks.rates import Rates
 from rankscope.tasks.steering import Emit, Steering
 
@@ -52,6 +53,7 @@ class Assembled:
     budget_params: int
     other_trainable_params: int
     data_record: DataRecord | None = None
+    group: ProcessGroup = ALONE
 
 
 def assemble(
@@ -60,6 +62,7 @@ def assemble(
     emit: Emit,
     offline_for: OfflineFor = lambda _: None,
     on_rows: Progress = lambda _: None,
+    group: ProcessGroup = ALONE,
 ) -> Assembled:
     """Load model and data, put adapters on, and connect the planner.
 
@@ -69,6 +72,7 @@ def assemble(
         emit: Where events go.
         offline_for: The offline performance model for the run's modules.
         on_rows: Is told how many rows of own data were read.
+        group: The processes that train it together.
 
     Raises:
         ValueError: The device is not there, the targets match nothing, pins or budget leave no
@@ -95,8 +99,9 @@ def assemble(
             seed=config.seed,
             emit=emit,
             offline=offline_for(inventory),
+            group=group,
         )
-    return Assembled(vlm, splits, inventory, tuning, steering, budget, other, data.record)
+    return Assembled(vlm, splits, inventory, tuning, steering, budget, other, data.record, group)
 
 
 def adapted(config: RunConfig, roots: Roots) -> tuple[LoadedVlm, Tuning]:
@@ -114,7 +119,10 @@ def adapted(config: RunConfig, roots: Roots) -> tuple[LoadedVlm, Tuning]:
 
 
 def make_trainer(
-    config: RunConfig, assembled: Assembled, folder: Path, callback: RunCallback
+    config: RunConfig,
+    assembled: Assembled,
+    folder: Path,
+    callback: RunCallback,
 ) -> RankTrainer:
     """The training loop of an assembled run; checkpoints go to ``folder``."""
     num_layers = 1 + max(
@@ -130,6 +138,7 @@ def make_trainer(
         Collator(assembled.splits.train, assembled.vlm.processor),
         folder=folder,
         callback=callback,
+        group=assembled.group,
     )
     callback.watch(trainer)
     return trainer

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Literal
 
+from pydantic import TypeAdapter
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from typing_extensions import override
 
@@ -16,6 +17,7 @@ from rankscope.tasks.loop import RankTrainer
 from rankscope.tasks.rates import current_lr
 
 Request = Literal["stop", "checkpoint"]
+_REQUEST: TypeAdapter[Request | None] = TypeAdapter(Request | None)
 
 TRAIN_LOSS_DECAY = 0.9
 """Of the exponential mean of the training loss that planners see: a memory of about ten steps."""
@@ -103,12 +105,13 @@ class RunCallback(TrainerCallback):
         trainer.steer(step)
         if step % self._config.evaluation.every_steps == 0 or is_last:
             self._score_validation(step)
-        request = self._requested()
+        request = trainer.group.from_first(self._requested, _REQUEST)
         if request == "stop" and not is_last:
             self.was_stopped = True
             control.should_training_stop = True
         is_time = time.monotonic() - self._saved_s >= self._config.checkpoint.every_s
-        control.should_save = bool(request) or is_time or is_last
+        is_due = bool(request) or is_time or is_last
+        control.should_save = is_due and trainer.group.number == 0
         if control.should_save:
             # A checkpoint ahead of the record would leave a hole in it after a kill.
             self._flush()
@@ -130,7 +133,7 @@ class RunCallback(TrainerCallback):
 
     def _tell_step(self, step: int) -> None:
         trainer = self.trainer
-        loss = float(sum(float(part) for part in trainer.step_losses))
+        loss = trainer.group.total(sum(float(part) for part in trainer.step_losses))
         trainer.step_losses.clear()
         if not math.isfinite(loss):
             raise TrainingDiverged(

@@ -1,7 +1,6 @@
 """What the application may ask of the workers; only the processes it starts import torch."""
 
 import json
-import signal
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,12 +28,12 @@ from rankscope.tasks.costing import Cost
 from rankscope.tasks.data_preview import DataPreview
 from rankscope.tasks.evaluating import Wish, add_evaluation, resume_evaluation, wish_of
 from rankscope.tasks.fetching import prepare_smol
-from rankscope.tasks.jobs import EvaluationJob
+from rankscope.tasks.jobs import EvaluationJob, RunJob
 from rankscope.tasks.learning import Learnt, keep_learned, learn_from_runs
 from rankscope.tasks.machine import gpus
 from rankscope.tasks.model_lists import ModelLists
 from rankscope.tasks.planning import Plan
-from rankscope.tasks.processes import JobFailed, TrainingProcess, answer_of, environment
+from rankscope.tasks.processes import STOP, JobFailed, TrainingProcess, answer_of
 from rankscope.tasks.submitting import MAX_SEEDS, add_run, cost, inventory_of, plan, submit
 
 __all__ = [
@@ -111,7 +110,7 @@ class _OfThisCommand:
         """Ask it to end soon, all it did saved; asked twice, end it at once."""
         if self._asked_s is None:
             self._asked_s = time.monotonic()
-            self._process.ask(signal.SIGTERM)
+            self._process.ask(STOP)
         else:
             self._process.kill()
 
@@ -125,14 +124,7 @@ class Foreground(_OfThisCommand):
         self._run_id = run_id
         self._folder.make()
         attempt = begin_attempt(engine, run_id, worker_id=None, lease_s=START_GRACE_S)
-        super().__init__(
-            TrainingProcess.start(
-                run_id,
-                attempt,
-                log=self._folder.log_path,
-                environment=environment(get_run(engine, run_id).config),
-            )
-        )
+        super().__init__(RunJob(Claim(run_id, attempt)).start(engine, settings, 1))
 
     def outcome(self) -> RunRecord:
         """The run's row once the process has ended; one that died without a word failed it."""

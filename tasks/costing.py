@@ -46,7 +46,7 @@ class MachineShown(BaseModel):
 
     kind: Literal["cuda", "cpu"]
     name: str
-    memory_bytes: int = Field(description="Of one device: a run computes on one.")
+    memory_bytes: int = Field(description="Of one device: a process computes on one.")
     free_bytes: int
     disk_free_bytes: int
 
@@ -60,7 +60,8 @@ class Cost(BaseModel):
     whole_params: int = Field(description="Base model and adapters.")
     parts: dict[Part, PartCost]
     lengths: Lengths | None = Field(description="None where the model's sizes are not known.")
-    memory: MemoryEstimate
+    num_processes: int
+    memory: MemoryEstimate = Field(description="Of each of the run's processes.")
     disk: DiskEstimate
     time: TimeEstimate | None
     machine: MachineShown
@@ -83,20 +84,24 @@ def cost_of(
     subject = Subject.of(config, planned, linears, settings.roots)
     device = machine.training_device(config.training.device)
     shown = MachineShown(**device._asdict(), disk_free_bytes=_disk_free(settings.rankscope_home))
-    estimate, left = _memory(subject, on_cpu=device.kind == "cpu"), _disk(subject)
-    fit = _fit(estimate.total_bytes, shown.memory_bytes)
+    on_cpu = device.kind == "cpu"
+    estimate, left = _memory(subject, on_cpu=on_cpu), _disk(subject)
+    sharers = config.training.num_processes if on_cpu else 1
+    need_bytes = sharers * estimate.total_bytes
+    fit = _fit(need_bytes, shown.memory_bytes)
     own = full_params(linears, subject.trained)
     return Cost(
         trainable_params=planned.params + own,
         whole_params=linears.total_params + planned.params,
         parts={part: _part(subject, part) for part in PARTS if linears.params_by_part.get(part)},
         lengths=subject.lengths,
+        num_processes=config.training.num_processes,
         memory=estimate,
         disk=left,
         time=time_of(subject, device, settings, engine),
         machine=shown,
         fit=fit,
-        warnings=tuple(_warnings(subject, estimate, left, shown, fit)),
+        warnings=tuple(_warnings(subject, estimate, need_bytes, left, shown, fit)),
     )
 
 
@@ -104,7 +109,7 @@ def _memory(subject: Subject, *, on_cpu: bool) -> MemoryEstimate:
     config, sizes, lengths = subject.config, subject.linears.sizes, subject.lengths
     kept, scoring = None, 0
     if sizes is not None and lengths is not None:
-        rows = config.training.batch_size
+        rows = config.training.batch_size // config.training.num_processes
         kept = activations(
             subject.linears.modules,
             sizes,
@@ -187,19 +192,30 @@ def _fit(total_bytes: int, memory_bytes: int) -> Fit:
 
 
 def _warnings(
-    subject: Subject, estimate: MemoryEstimate, left: DiskEstimate, shown: MachineShown, fit: Fit
+    subject: Subject,
+    estimate: MemoryEstimate,
+    need_bytes: int,
+    left: DiskEstimate,
+    shown: MachineShown,
+    fit: Fit,
 ) -> Iterator[str]:
-    asked = subject.config.training.device
+    asked, num_processes = subject.config.training.device, subject.config.training.num_processes
     if asked.startswith("cuda") and shown.kind != "cuda":
         yield (
             f"training.device must be there, got {asked} where this machine has {shown.name}; set "
             "it to auto, or let a worker that has it take the run"
         )
-    need, has = _gigabytes(estimate.total_bytes), _gigabytes(shown.memory_bytes)
+    num_gpus = len(machine.gpus()) if shown.kind == "cuda" else num_processes
+    if num_gpus < num_processes:
+        yield (
+            f"training.num_processes must be at most the {num_gpus} GPUs of this machine, got "
+            f"{num_processes}; lower it, or let a worker that sees more take the run"
+        )
+    need, has = _gigabytes(need_bytes), _gigabytes(shown.memory_bytes)
     if fit != "fits":
         rule = "exceeds" if fit == "too_large" else "comes close to"
         yield f"memory {rule} what {shown.name} has: {need} of {has}; {_remedy(subject, estimate)}"
-    elif estimate.total_bytes > shown.free_bytes:
+    elif need_bytes > shown.free_bytes:
         yield (
             f"memory exceeds what is free on {shown.name} now: {need} of "
             f"{_gigabytes(shown.free_bytes)}; wait for other runs or stop them"

@@ -1,15 +1,12 @@
 """The evaluating process: carries one evaluation from its row in the database to its score.
 
 Started as ``python -P -m rankscope.tasks.evaluator EVALUATION --attempt N`` with its output going
-to the evaluation's log file, by whoever has begun that attempt. SIGTERM and SIGINT stop it, SIGUSR1
+to the evaluation's log file, by whoever has begun that attempt. SIGINT and SIGTERM stop it, SIGUSR1
 gives it back to the queue; whatever was answered by then stays and is not asked again.
 """
 
-import argparse
-import os
 import platform
 import signal
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -20,7 +17,6 @@ from typing import Literal
 
 import structlog
 import torch
-import transformers
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -32,18 +28,16 @@ from rankscope.models.evaluation import EvaluationStatus
 from rankscope.models.events import LIVE_STATUSES
 from rankscope.storage.benchmark_answers import Attempt, StoredAnswer, read_answers
 from rankscope.storage.benchmark_figures import stored_score
-from rankscope.storage.database import open_database
-from rankscope.storage.errors import FencedOutError, StorageError
+from rankscope.storage.errors import FencedOutError
 from rankscope.storage.evaluations import EvaluationRecord, get_evaluation
 from rankscope.storage.queue import requeue
 from rankscope.storage.settings import Settings
 from rankscope.storage.supervision import evaluation_standing
 from rankscope.storage.tables import BenchmarkEvaluation
-from rankscope.tasks.generation import Interrupted, generate_answers, in_batches, is_out_of_memory
-from rankscope.tasks.logs import log_to_stderr
-from rankscope.tasks.settings import WorkerSettings
+from rankscope.tasks.carrying import carry, one_line
+from rankscope.tasks.generation import Interrupted, generate_answers, in_batches
+from rankscope.tasks.processes import GIVE_BACK, STOP
 from rankscope.tasks.subjects import load_subject
-from rankscope.tasks.trainer import UnbreakableLog
 
 log = structlog.get_logger()
 
@@ -101,9 +95,9 @@ def evaluate(
             f"which is {evaluation.status} at attempt {evaluation.attempt}; nothing is left to do"
         )
     attempt, ending = Attempt(engine, evaluation_id, number, lease_s=lease_s), Ending()
-    ending.on(signal.SIGTERM, signal.SIGINT, how="stopped")
+    ending.on(STOP, signal.SIGTERM, how="stopped")
     if evaluation.origin == "queue":
-        ending.on(signal.SIGUSR1, how="queued")
+        ending.on(GIVE_BACK, how="queued")
     watch = threading.Thread(
         target=_watch, args=(engine, attempt, number, ending, lease_s), daemon=True
     )
@@ -113,7 +107,7 @@ def evaluate(
     except (Interrupted, FencedOutError):
         return _ended_early(engine, evaluation, number, attempt, ending)
     except Exception as error:
-        reason = _one_line(error)
+        reason = one_line(error, batch_size="batch_size")
         log.exception("failed", reason=reason)
         attempt.end("failed", reason)
         return "failed"
@@ -253,36 +247,5 @@ def _ended_early(
     return "stopped"
 
 
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    if is_out_of_memory(error) and not isinstance(error, MemoryError):
-        return f"out of memory; lower batch_size ({text})"
-    return text
-
-
-def main() -> int:
-    """Exit status 1 when the evaluation failed or could not be recorded, else 0."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("evaluation", help="id of the evaluation")
-    parser.add_argument("--attempt", type=int, required=True, help="its number, begun already")
-    arguments = parser.parse_args()
-    sys.stdout = sys.stderr = UnbreakableLog(sys.stderr)
-    log_to_stderr()
-    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    settings = Settings()
-    engine = open_database(settings.database_url)
-    lease_s = WorkerSettings().lease_s
-    try:
-        status = evaluate(
-            engine, settings, arguments.evaluation, arguments.attempt, lease_s=lease_s
-        )
-    except StorageError as error:
-        log.error("not recorded", reason=str(error))  # noqa: TRY400 - it says all
-        return 1
-    return 1 if status == "failed" else 0
-
-
 if __name__ == "__main__":
-    code = main()
-    # all is written; the libraries' own teardown would take two more seconds of a core
-    os._exit(code)
+    carry(__doc__, "evaluation", evaluate)

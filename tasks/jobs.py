@@ -31,8 +31,8 @@ class Job(Protocol):
         """Id and attempt."""
         ...
 
-    def start(self, engine: Engine, settings: Settings, num_processes: int) -> TrainingProcess:
-        """Start its process, of which so many share this machine's cores.
+    def start(self, engine: Engine, settings: Settings, num_jobs: int) -> TrainingProcess:
+        """Start its process; so many jobs share this machine's cores.
 
         Raises:
             StorageError: Its row is of another version.
@@ -56,14 +56,20 @@ class RunJob:
     table: ClassVar[queue.Job] = Run
     claim: Claim
 
-    def start(self, engine: Engine, settings: Settings, num_processes: int) -> TrainingProcess:
+    def start(self, engine: Engine, settings: Settings, num_jobs: int) -> TrainingProcess:
         """Start the training process."""
         run_id, attempt = self.claim
         config = get_run(engine, run_id).config
         folder = RunFolder(settings, run_id)
         folder.make()
-        environ = environment(config, num_processes=num_processes)
-        return TrainingProcess.start(run_id, attempt, log=folder.log_path, environment=environ)
+        environ = environment(config, num_jobs=num_jobs)
+        return TrainingProcess.start(
+            run_id,
+            attempt,
+            log=folder.log_path,
+            environment=environ,
+            num_processes=config.training.num_processes,
+        )
 
     def standing(self, engine: Engine, now: datetime) -> Standing:
         """Of its run."""
@@ -81,7 +87,7 @@ class EvaluationJob:
     table: ClassVar[queue.Job] = BenchmarkEvaluation
     claim: Claim
 
-    def start(self, engine: Engine, settings: Settings, num_processes: int) -> TrainingProcess:
+    def start(self, engine: Engine, settings: Settings, num_jobs: int) -> TrainingProcess:
         """Start the evaluating process."""
         evaluation_id, attempt = self.claim
         model = model_of(engine, get_evaluation(engine, evaluation_id).parsed())
@@ -92,7 +98,7 @@ class EvaluationJob:
             evaluation_id,
             attempt,
             log=folder.log_path,
-            environment=model_environment(model, is_online=is_online, num_processes=num_processes),
+            environment=model_environment(model, is_online=is_online, num_jobs=num_jobs),
             verb="evaluator",
         )
 

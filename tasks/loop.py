@@ -1,4 +1,4 @@
-"""The training loop: transformers' Trainer with our optimizer groups and checkpoints."""
+"""The training loop: transformers' Trainer with our optimizer groups, checkpoints and processes."""
 
 import json
 import math
@@ -17,12 +17,8 @@ from typing_extensions import override
 
 from rankscope.models.config import RunConfig
 from rankscope.models.tuning import Tuning
-from rankscope.tasks.batches import (
-    Collator,
-    LengthGroupedItems,
-    ShuffledItems,
-    training_items,
-)
+from rankscope.models.vlms.labels import num_scored
+from rankscope.tasks.batches import Collator, TrainingItems, training_items
 from rankscope.tasks.checkpoints import (
     CheckpointState,
     Tensors,
@@ -35,6 +31,7 @@ from rankscope.tasks.checkpoints import (
     under,
     write_checkpoint,
 )
+from rankscope.tasks.process_group import ALONE, ProcessGroup
 from rankscope.tasks.rates import Rates
 from rankscope.tasks.steering import Steering
 
@@ -52,8 +49,10 @@ class RankTrainer(Trainer):
         *,
         folder: Path,
         callback: TrainerCallback,
+        group: ProcessGroup = ALONE,
     ) -> None:
         self.config = config
+        self.group = group
         self.tuning = tuning
         self.steering = steering
         self.rates = rates
@@ -65,9 +64,9 @@ class RankTrainer(Trainer):
         self._checkpoint: tuple[CheckpointState, Tensors] | None = None
         super().__init__(
             model=tuning.model,
-            args=_arguments(config, folder, next(tuning.model.parameters()).device),
+            args=_arguments(config, folder, next(tuning.model.parameters()).device, group.size),
             data_collator=collator,
-            train_dataset=training_items(config, collator.part),
+            train_dataset=training_items(config, collator.part, group),
             callbacks=[callback],
         )
         self.remove_callback(PrinterCallback)  # what it prints our events tell
@@ -80,7 +79,7 @@ class RankTrainer(Trainer):
     @override
     def _get_train_sampler(self, *_: Any) -> torch.utils.data.Sampler[int]:
         # The data set itself is the shuffled order.
-        assert isinstance(self.train_dataset, ShuffledItems | LengthGroupedItems)
+        assert isinstance(self.train_dataset, TrainingItems)
         return torch.utils.data.SequentialSampler(self.train_dataset)
 
     @override
@@ -95,7 +94,27 @@ class RankTrainer(Trainer):
         return loss
 
     @override
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        if self.group.size == 1:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        # Of the loss of the whole batch, the part that this process's own tokens make.
+        counted = num_scored(inputs["labels"]) if num_items_in_batch is None else num_items_in_batch
+        num_own = int(counted)
+        num_all = self.group.total(num_own)
+        if not num_own:
+            return torch.zeros((), device=inputs["labels"].device, requires_grad=True)
+        loss: Tensor = super().compute_loss(model, inputs, num_items_in_batch=num_items_in_batch)  # type: ignore[assignment]
+        return loss * (num_own / num_all)
+
+    @override
     def _clip_grad_norm(self, model: nn.Module) -> Any:
+        self.group.sum_gradients(p for p in model.parameters() if p.requires_grad)
         norm = super()._clip_grad_norm(model)  # type: ignore[no-untyped-call]
         # the step that finds fp16's scale too large is left out, and has no norm
         is_left_out = self.accelerator.scaler is not None and not math.isfinite(norm)
@@ -220,12 +239,14 @@ def seed_everything(seed: int) -> None:
     torch.use_deterministic_algorithms(mode=True, warn_only=True)
 
 
-def _arguments(config: RunConfig, folder: Path, device: torch.device) -> TrainingArguments:
+def _arguments(
+    config: RunConfig, folder: Path, device: torch.device, num_processes: int
+) -> TrainingArguments:
     training = config.training
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=training.steps,
-        per_device_train_batch_size=training.batch_size,
+        per_device_train_batch_size=training.batch_size // num_processes,
         gradient_accumulation_steps=training.accumulation_steps,
         learning_rate=config.optimizer.lr,
         lr_scheduler_type="cosine",
@@ -247,6 +268,6 @@ def _arguments(config: RunConfig, folder: Path, device: torch.device) -> Trainin
         remove_unused_columns=False,
         label_names=["labels"],
     )
-    # One run is on one device: transformers would spread it over all that it sees.
+    # A process is on one device: transformers would spread it over all that it sees.
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return arguments

@@ -9,6 +9,7 @@ from rankscope.models.config import RunConfig
 from rankscope.models.events import Measured
 from rankscope.tasks.batches import Collator, ShuffledItems
 from rankscope.tasks.build import Assembled
+from rankscope.tasks.process_group import trained_and_moments
 from rankscope.tasks.steering import Emit
 
 
@@ -20,6 +21,7 @@ def prepare(config: RunConfig, assembled: Assembled, emit: Emit) -> str | None:
     """
     started_s = time.perf_counter()
     done = assembled.tuning.prepare(lambda num: _first_batches(config, assembled, num))
+    assembled.group.copy_from_first(trained_and_moments(assembled.tuning.model, None))
     if done is None:
         return None
     if done.cost_items:

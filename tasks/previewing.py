@@ -22,7 +22,7 @@ from rankscope.models.data.files.report import Quantiles, Report, inspect
 from rankscope.models.data.thumbnails import thumbnail
 from rankscope.models.roots import Roots
 from rankscope.models.vlms import AnyVlm
-from rankscope.models.vlms.hub.rows import NOT_SCORED
+from rankscope.models.vlms.labels import NOT_SCORED
 from rankscope.models.vlms.loading import DRAWN_SIZE_PX, VlmProcessor
 from rankscope.models.vlms.processors import load_processor
 from rankscope.storage.settings import Settings

@@ -13,6 +13,7 @@ from transformers import Trainer
 from typing_extensions import override
 
 from rankscope.models.lora.elastic import ElasticLora
+from rankscope.models.vlms.labels import NOT_SCORED
 from rankscope.tasks import scoring
 from rankscope.tasks.measuring import ItemMeasurer
 
@@ -73,7 +74,7 @@ class TrainerMeasurer(ItemMeasurer):
         if labels is None or labels.ndim != 2 or _num_items(batch) == 1:
             return False
         model = self._elastic.peft_model
-        weights_B = (labels[:, 1:] != -100).sum(1)
+        weights_B = (labels[:, 1:] != NOT_SCORED).sum(1)
         with torch.no_grad():
             try:
                 losses_B = scoring.item_losses(model, batch)

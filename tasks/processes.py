@@ -15,6 +15,12 @@ from rankscope.models.vlms import AnyVlm
 from rankscope.tasks import machine
 from rankscope.tasks.machine import num_cores
 
+STOP, GIVE_BACK = signal.SIGINT, signal.SIGUSR1
+"""What a training process is told: to end, or to go back to the queue; either saves first. SIGTERM
+is what torchrun ends the others with when one of several processes is lost."""
+
+_NO_DEVICE = "-1"
+_UNHURRIED_S = 86_400
 _SAME_START_S = 2.0
 """Linux gives a start time to a second or so, and pids do not come round again that fast."""
 
@@ -39,8 +45,11 @@ class TrainingProcess:
         log: Path,
         environment: dict[str, str],
         verb: str = "trainer",
+        num_processes: int = 1,
     ) -> Self:
         """Start one attempt at a run, or an evaluation, its output appended to its log file.
+
+        Several processes are those of torchrun, which is the one that is watched and told to end.
 
         Raises:
             OSError: The log cannot be written or no process be started.
@@ -48,7 +57,7 @@ class TrainingProcess:
         with log.open("ab") as output:
             return cls(
                 psutil.Popen(
-                    command(verb, run_id, "--attempt", str(attempt)),
+                    several(num_processes, command(verb, run_id, "--attempt", str(attempt))),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -101,6 +110,24 @@ class TrainingProcess:
         return f"the training process ended with status {code} and no word"
 
 
+def several(num_processes: int, one: list[str]) -> list[str]:
+    """Argument list that starts one command so many times, as processes that find each other.
+
+    Each gets one of the CUDA devices that are visible. The end of any ends all; what they are asked
+    by a signal they are given the time to do, since those who ask press on themselves.
+    """
+    if num_processes == 1:
+        return one
+    return [
+        *(sys.executable, "-P", "-m", "torch.distributed.run"),
+        *("--standalone", "--local-addr", "127.0.0.1"),
+        *("--nproc-per-node", str(num_processes), "--virtual-local-rank"),
+        *("--signals-to-handle", ",".join(one.name for one in (STOP, GIVE_BACK, signal.SIGTERM))),
+        *("--shutdown-timeout", str(_UNHURRIED_S)),
+        *("--no-python", *one),
+    ]
+
+
 def command(verb: str, *arguments: str) -> list[str]:
     """Argument list of ``rankscope.tasks.VERB`` as a process of its own."""
     # -P: a user's own folder called models or tasks must never shadow a package.
@@ -140,28 +167,35 @@ def reason_of(complained: str) -> str:
     return (complained.strip().splitlines() or ["no word"])[-1]
 
 
-def environment(config: RunConfig, *, num_processes: int = 1) -> dict[str, str]:
+def environment(config: RunConfig, *, num_jobs: int = 1) -> dict[str, str]:
     """This process's environment; libraries stay quiet unless it says otherwise.
 
     They stay offline too, but for a run that names a model or data of the Hugging Face hub.
 
     Args:
         config: What will run.
-        num_processes: How many share this machine's cores; the config's own threads come first.
+        num_jobs: How many share this machine's cores; the config's own threads come first.
     """
+    training = config.training
     return model_environment(
         config.model,
         is_online="hub" in (config.model.kind, config.data.kind),
-        device=config.training.device,
-        num_processes=num_processes,
+        device=training.device,
+        num_jobs=num_jobs,
+        num_processes=training.num_processes,
     )
 
 
 def model_environment(
-    model: AnyVlm, *, is_online: bool, device: str = "auto", num_processes: int = 1
+    model: AnyVlm,
+    *,
+    is_online: bool,
+    device: str = "auto",
+    num_jobs: int = 1,
+    num_processes: int = 1,
 ) -> dict[str, str]:
     """The same for what runs a model; ``is_online`` lets it ask the Hugging Face hub."""
-    num_threads = model.threads or max(1, num_cores() // num_processes)
+    num_threads = model.threads or max(1, num_cores() // (num_jobs * num_processes))
     usual = {
         "OMP_NUM_THREADS": str(num_threads),
         "HF_HUB_OFFLINE": "0" if is_online else "1",
@@ -171,16 +205,20 @@ def model_environment(
         "PYTHONUNBUFFERED": "1",
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     }
-    return usual | dict(os.environ) | _one_device(device)
+    return usual | dict(os.environ) | _devices(device, num_processes)
 
 
-def _one_device(name: str) -> dict[str, str]:
-    """Leave a process the one CUDA device that its run may use, or none if that is not there.
+def _devices(name: str, num_processes: int) -> dict[str, str]:
+    """Leave every process the one CUDA device that it may use, or none if that is not there.
 
-    A run of one process that saw several would be spread over all of them.
+    A process that saw several would spread its run over all of them.
     """
     seen = machine.gpus()
     if name in ("cpu", "mps"):
-        return {machine.VISIBLE: ""}
-    number = int(name.partition(":")[2] or 0)
-    return {machine.VISIBLE: seen[number] if number < len(seen) else ""} if seen else {}
+        seen = ()
+    elif not seen:
+        return {}
+    first = int(name.partition(":")[2] or 0)
+    left = seen[first : first + num_processes]
+    hidden = [_NO_DEVICE] * (num_processes - len(left))
+    return {machine.VISIBLE: ",".join([*left, *hidden])}

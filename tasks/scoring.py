@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional
 
 from rankscope.models.data.parts import DataPart
+from rankscope.models.vlms.labels import NOT_SCORED
 from rankscope.models.vlms.loading import LoadedVlm
 from rankscope.tasks.generation import generate_answers
 
@@ -101,9 +102,9 @@ def item_losses(model: Model, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     inputs = {key: value for key, value in batch.items() if key != "labels"}
     logits_BTV = model(**inputs).logits[:, :-1].float()
     token_losses_BT = functional.cross_entropy(
-        logits_BTV.transpose(1, 2), labels_BT, ignore_index=-100, reduction="none"
+        logits_BTV.transpose(1, 2), labels_BT, ignore_index=NOT_SCORED, reduction="none"
     )
-    counted_BT = labels_BT != -100
+    counted_BT = labels_BT != NOT_SCORED
     return (token_losses_BT * counted_BT).sum(1) / counted_BT.sum(1)
 
 

@@ -4,8 +4,10 @@ import copy
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
+from pydantic import TypeAdapter
 
 from rankscope.models.config import LoraSettings
 from rankscope.models.events import (
@@ -33,11 +35,13 @@ from rankscope.models.schedulers.contract import (
 )
 from rankscope.models.schedulers.offline.model import OfflineModel
 from rankscope.tasks.measuring import ItemMeasurer
+from rankscope.tasks.process_group import ALONE, ProcessGroup, trained_and_moments
 
 SALIENCY_DECAY = 0.9
 """Of the running saliency that planners see: a memory of about ten steps."""
 
 Emit = Callable[[Event], None]
+_DECISION: TypeAdapter[Keep | Apply | Failed] = TypeAdapter(Keep | Apply | Failed)
 
 
 class Steering:
@@ -62,6 +66,7 @@ class Steering:
         seed: int,
         emit: Emit,
         offline: OfflineModel | None = None,
+        group: ProcessGroup = ALONE,
     ) -> None:
         self.memory: Memory = {}
         self.failure: str | None = None
@@ -78,6 +83,7 @@ class Steering:
         self._num_steps = num_steps
         self._seed = seed
         self._emit = emit
+        self._group = group
         self._offline = offline
         self._steps = frozenset(planner.decision_steps(num_steps))
         planner.check(self._view(0, None))
@@ -92,15 +98,19 @@ class Steering:
         """Let the planner decide at ``step``, unless it failed before, and apply what it says."""
         if self.failure is not None:
             return
-        view, decision = self._ask(self._view(step, train_loss))
+        decision = self._group.from_first(partial(self._decision, step, train_loss), _DECISION)
         if isinstance(decision, Failed):
             self.failure = decision.reason
-        self._emit(Decided(step=step, time=time.time(), view=view, decision=decision))
         if not isinstance(decision, Apply):
             return
         self._apply(step, decision, optimizer)
         if decision.lr_factors is not None:
             self.lr_factors = dict(decision.lr_factors)
+
+    def _decision(self, step: int, train_loss: float | None) -> Keep | Apply | Failed:
+        view, decision = self._ask(self._view(step, train_loss))
+        self._emit(Decided(step=step, time=time.time(), view=view, decision=decision))
+        return decision
 
     def _ask(self, view: View) -> tuple[View, Keep | Apply | Failed]:
         """The planner's decision, and the view with all that was measured for it."""
@@ -179,6 +189,7 @@ class Steering:
         if not changed:
             return
         report = self._elastic.resize(after, budget=self._budget, optimizer=optimizer)
+        self._group.copy_from_first(trained_and_moments(self._elastic.peft_model, optimizer))
         if self.saliency:
             self.saliency.follow(report)
         self._emit_samples(step, report.samples)

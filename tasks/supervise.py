@@ -15,7 +15,7 @@ from rankscope.storage.queue import end_attempt, record_process, requeue
 from rankscope.storage.settings import Settings
 from rankscope.tasks import machine
 from rankscope.tasks.jobs import Job
-from rankscope.tasks.processes import TrainingProcess
+from rankscope.tasks.processes import GIVE_BACK, STOP, TrainingProcess
 from rankscope.tasks.settings import WorkerSettings
 
 log = structlog.get_logger()
@@ -24,7 +24,7 @@ _TICK_S = 0.1
 _LOOK_S = 1.0
 """Between looks at the run's row."""
 KILL_AFTER_S = 10.0
-"""From SIGTERM, which a training process answers at its next step, to SIGKILL."""
+"""From a stop, which a training process answers at its next step, to SIGKILL."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class _Watch:
         now = time.monotonic()
         if self._given_back_s is None:
             self._given_back_s = now
-        self._press(signal.SIGUSR1)
+        self._press(GIVE_BACK)
         if now - self._given_back_s > self._post.patience.shutdown_grace_s:
             self._press(signal.SIGKILL)
 
@@ -113,7 +113,7 @@ class _Watch:
         except SQLAlchemyError:
             return  # the worker's duties say that the database is away
         if overdue_s > 0:
-            self._press(signal.SIGTERM)
+            self._press(STOP)
         if overdue_s > KILL_AFTER_S:
             self._press(signal.SIGKILL)
 

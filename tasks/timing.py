@@ -54,7 +54,8 @@ def time_of(
 def speed_of(subject: Subject, device: Device, settings: Settings) -> Speed:
     """What this machine was measured to do, else what is assumed of one like it."""
     number_format = number_format_of(subject.formats)
-    num_threads = subject.config.model.threads or num_cores()
+    sharers = subject.config.training.num_processes
+    num_threads = subject.config.model.threads or max(1, num_cores() // sharers)
     found = measured_speed(settings, device.name, number_format, num_threads)
     if found is None:
         return assumed_speed(device.kind, num_threads)
@@ -72,9 +73,9 @@ def _recorded(subject: Subject, engine: Engine) -> TimeEstimate | None:
     pace = recorded_pace(engine, config)
     if pace is None:
         return None
-    same = "model, data set, batch size and precision"
+    same = "model, data set, batch size, precision and processes"
     if pace.is_same_scheduler:
-        same = "model, data set, batch size, precision and scheduler"
+        same = "model, data set, batch size, precision, processes and scheduler"
     if pace.num_runs > 1:
         basis = f"least and most of {pace.num_runs} recorded runs with the same {same}"
     else:
@@ -108,12 +109,12 @@ def _by_operations(subject: Subject, speed: Speed) -> TimeEstimate:
 
 
 def _step_work(subject: Subject) -> Work:
-    """Of batches of typical length."""
+    """Of batches of typical length, in each of the run's processes."""
     training = subject.config.training
     return step(
         subject.linears,
         subject.trained,
-        _batch(subject, training.batch_size),
+        _batch(subject, training.batch_size // training.num_processes),
         num_batches=training.accumulation_steps,
         checkpointing=subject.checkpointing,
     )

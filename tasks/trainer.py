@@ -1,25 +1,17 @@
 """The training process: carries one run from its row in the database to its end.
 
 Started as ``python -P -m rankscope.tasks.trainer RUN --attempt N`` with its output going to the
-run's log file, by whoever has begun that attempt. SIGTERM and SIGINT stop the run at the next step,
-SIGUSR1 gives it back to the queue; either saves first.
+run's log file, by whoever has begun that attempt. SIGINT and SIGTERM stop the run at the next step,
+SIGUSR1 gives it back to the queue; either saves first. A run of several processes is so many of
+these, started by torchrun: the first carries the run, the others follow.
 """
 
-import argparse
-import contextlib
-import io
-import os
 import signal
-import sys
 import time
 import traceback
-from typing import TextIO
 
 import structlog
-import torch
-import transformers
 from sqlalchemy import Engine
-from typing_extensions import override
 
 from rankscope.models.config import RunConfig
 from rankscope.models.events import LIVE_STATUSES, LogLine, RunStatus, StatusChanged
@@ -27,39 +19,22 @@ from rankscope.models.inventory import Inventory
 from rankscope.models.schedulers.offline.model import OfflineModel
 from rankscope.storage import history
 from rankscope.storage.artifacts import RunFolder
-from rankscope.storage.database import open_database
-from rankscope.storage.errors import FencedOutError, StorageError
+from rankscope.storage.errors import FencedOutError
 from rankscope.storage.queue import requeue
 from rankscope.storage.runs import get_run, set_data_record, set_inventory
 from rankscope.storage.settings import Settings
 from rankscope.storage.sink import Sink
 from rankscope.storage.stream import Stream
 from rankscope.tasks.attempt import Training
+from rankscope.tasks.carrying import carry, one_line
 from rankscope.tasks.checkpoints import CHECKPOINTS
-from rankscope.tasks.logs import log_to_stderr
+from rankscope.tasks.following import follow
 from rankscope.tasks.offline import NONE, OfflineFor, resolve_offline, wanted_by
-from rankscope.tasks.settings import WorkerSettings
+from rankscope.tasks.process_group import join_group
+from rankscope.tasks.processes import GIVE_BACK, STOP
 from rankscope.tasks.speed import measure_once
 
 log = structlog.get_logger()
-
-
-class UnbreakableLog(io.TextIOBase):
-    """A log that a full disk cannot turn into the end of a run, or of the word why it ended."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    @override
-    def write(self, text: str) -> int:
-        with contextlib.suppress(OSError):
-            self._stream.write(text)
-        return len(text)
-
-    @override
-    def flush(self) -> None:
-        with contextlib.suppress(OSError):
-            self._stream.flush()
 
 
 def train(
@@ -86,20 +61,31 @@ def train(
             f"an attempt must be the run's present one to train, got {attempt} of {run_id} which "
             f"is {run.status} at attempt {run.attempt}; nothing is left to do here"
         )
+    group = join_group()
+    checkpoints = RunFolder(settings, run_id).inside(CHECKPOINTS)
+    if group.number:
+        for number in (STOP, GIVE_BACK):  # process 0 says when
+            signal.signal(number, signal.SIG_IGN)
+        follow(run.config, settings.roots, checkpoints, group)
+        return "done"
     stream = Stream(settings.live_url)
     sink = Sink(engine, run_id, attempt, run.inventory, lease_s=lease_s, stream=stream)
-    folder = RunFolder(settings, run_id)
     training = Training(
         run.config,
         sink,
-        folder.inside(CHECKPOINTS),
+        checkpoints,
         attempt=attempt,
         roots=settings.roots,
         offline_for=offline_of_run(engine, run_id, run.config),
+        group=group,
     )
-    training.end_on(signal.SIGTERM, signal.SIGINT, status="stopped")
+    training.end_on(STOP, status="stopped")
+    if group.size > 1:
+        training.fail_on(signal.SIGTERM)  # what torchrun then says
+    else:
+        training.end_on(signal.SIGTERM, status="stopped")
     if run.origin == "queue":
-        training.end_on(signal.SIGUSR1, status="queued")
+        training.end_on(GIVE_BACK, status="queued")
     reason = ""
     try:
         assembled = training.prepare()
@@ -116,7 +102,7 @@ def train(
         is_scored = history.has_score(engine, run_id, part="test", when="before")
         status = training.run(is_scored_before=is_scored)
     except Exception as error:
-        status, reason = "failed", _one_line(error)
+        status, reason = "failed", one_line(error, batch_size="training.batch_size")
         log.exception("failed", reason=reason)
         trace = traceback.format_exc()
         sink.emit(LogLine(step=training.step, time=time.time(), level="error", text=trace))
@@ -146,34 +132,5 @@ def offline_of_run(engine: Engine, run_id: str, config: RunConfig) -> OfflineFor
     return find
 
 
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return f"out of memory; lower training.batch_size ({text})"
-    return text
-
-
-def main() -> int:
-    """Exit status 1 when the run failed or could not be recorded, else 0."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", help="id of the run")
-    parser.add_argument("--attempt", type=int, required=True, help="its number, begun already")
-    arguments = parser.parse_args()
-    sys.stdout = sys.stderr = UnbreakableLog(sys.stderr)
-    log_to_stderr()
-    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    settings = Settings()
-    engine = open_database(settings.database_url)
-    lease_s = WorkerSettings().lease_s
-    try:
-        status = train(engine, settings, arguments.run, arguments.attempt, lease_s=lease_s)
-    except StorageError as error:
-        log.error("not recorded", reason=str(error))  # noqa: TRY400 - it says all
-        return 1
-    return 1 if status == "failed" else 0
-
-
 if __name__ == "__main__":
-    code = main()
-    # all is written; the libraries' own teardown would take two more seconds of a core
-    os._exit(code)
+    carry(__doc__, "run", train)

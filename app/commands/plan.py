@@ -77,7 +77,7 @@ def _print_cost(cost: client.Cost) -> None:
     parts = ", ".join(f"{name} {_size(number)}" for name, number in sums.items() if number)
     out.print(
         f"memory about {_size(memory.total_bytes)} of {_size(machine.memory_bytes)} "
-        f"({machine.name}): {parts}"
+        f"({machine.name}{_sharers(cost.num_processes)}): {parts}"
     )
     if cost.lengths is not None:
         lengths = cost.lengths
@@ -115,3 +115,7 @@ def _duration(seconds: float) -> str:
     scale, unit = next(((n, u) for n, u in scales if seconds >= 2 * n), (1, "s"))
     shown = seconds / scale
     return f"{shown:,.0f} {unit}" if shown >= 10 else f"{shown:.2g} {unit}"
+
+
+def _sharers(num_processes: int) -> str:
+    return f", each of {num_processes} processes" if num_processes > 1 else ""

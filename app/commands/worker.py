@@ -25,8 +25,9 @@ def worker(
     gpu: Annotated[
         str | None,
         typer.Option(
-            metavar="NUMBER",
-            help="Train on this GPU only, and take runs from the queue gpu-NUMBER too.",
+            metavar="NUMBERS",
+            help="Train on this GPU only, or on several (0,1) for runs of several processes, and "
+            "take runs from the queue gpu-NUMBERS too.",
         ),
     ] = None,
 ) -> None:
@@ -45,18 +46,19 @@ def worker(
         )
     environment, queues = dict(os.environ), [queue]
     if gpu is not None:
-        environment["CUDA_VISIBLE_DEVICES"] = _known(gpu)
-        queues.append(f"gpu-{gpu}")
+        numbers = _known(gpu)
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(numbers)
+        queues.append(f"gpu-{'-'.join(numbers)}")
     # this very process becomes the worker, so that signals reach it
     os.execve(executable, [str(executable), *_arguments(slots, queues)], environment)  # noqa: S606
 
 
-def _known(gpu: str) -> str:
-    known = client.gpus()
-    if gpu not in known:
-        offered = f"one of {', '.join(known)}" if known else "left out, for this machine has none"
+def _known(gpu: str) -> list[str]:
+    known, numbers = client.gpus(), [number.strip() for number in gpu.split(",")]
+    if not set(numbers) <= set(known) or len(set(numbers)) < len(numbers):
+        offered = f"among {', '.join(known)}" if known else "left out, for this machine has none"
         raise ConfigError(f"--gpu must be {offered}, got {gpu!r}; leave it out or choose another")
-    return gpu
+    return numbers
 
 
 def _arguments(slots: int, queues: Sequence[str]) -> list[str]:

@@ -41,7 +41,7 @@ function trained({ parts, trainable_params: number, whole_params: whole }) {
   return ['Trained', `${format.count(number)} of ${format.params(whole)}`, told.join(', ')];
 }
 
-function memory({ memory: sums, machine, fit }) {
+function memory({ memory: sums, machine, fit, num_processes: num }) {
   const moving =
     sums.scoring_bytes > sums.activations_bytes
       ? `${format.bytes(sums.scoring_bytes)} while scoring (${format.bytes(sums.activations_bytes)} of activations in a step)`
@@ -54,7 +54,7 @@ function memory({ memory: sums, machine, fit }) {
   return [
     'Memory',
     state ? h('span', { class: 'row' }, value, h('span', { class: `chip ${state}` }, word)) : value,
-    `${machine.name}: ${told.join(', ')}, ${moving}`,
+    `${machine.name}${num > 1 ? `, each of ${num} processes` : ''}: ${told.join(', ')}, ${moving}`,
   ];
 }
 

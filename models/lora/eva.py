@@ -21,8 +21,8 @@ from rankscope.models.lora.tuning import ElasticTuning
 from rankscope.models.schedulers.contract import ModuleState
 from rankscope.models.schedulers.eva import Eva
 from rankscope.models.tuning import Batches, Preparation
+from rankscope.models.vlms.labels import NOT_SCORED
 
-_NOT_SCORED = -100
 """Label of tokens that are no part of an answer (PyTorch's ``ignore_index``)."""
 
 
@@ -149,7 +149,7 @@ def _look_at_answers(
     batch: Mapping[str, Tensor], hooks: Iterable[SVDHook], most_directions: int
 ) -> None:
     """Tell the hooks which positions count."""
-    positions_P2 = (batch["labels"] != _NOT_SCORED).nonzero()
+    positions_P2 = (batch["labels"] != NOT_SCORED).nonzero()
     if len(positions_P2) < 2 * most_directions:
         raise ValueError(
             f"EVA needs a batch of at least {2 * most_directions} answer tokens, twice its largest "

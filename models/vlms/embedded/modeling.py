@@ -15,11 +15,9 @@ import torch
 from torch import Tensor, nn
 from transformers import (
     Cache,
-    GenerationMixin,
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedConfig,
-    PreTrainedModel,
     SiglipVisionConfig,
     SiglipVisionModel,
 )
@@ -27,6 +25,8 @@ from transformers import initialization as init
 from transformers.configuration_utils import SubConfigSpec
 from transformers.modeling_outputs import CausalLMOutputWithPast
 from typing_extensions import override
+
+from rankscope.models.vlms.llama_based import LlamaBasedVlm
 
 
 class EmbeddedVlmConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
@@ -97,16 +97,11 @@ class LdpV2Projector(nn.Module):
         return tokens_BVE
 
 
-class EmbeddedVlmForConditionalGeneration(  # type: ignore[no-untyped-call]
-    PreTrainedModel, GenerationMixin
-):
+class EmbeddedVlmForConditionalGeneration(LlamaBasedVlm):
     """Answers questions about pictures; every ``<image>`` token gives way to one visual token."""
 
     config_class = EmbeddedVlmConfig
     config: EmbeddedVlmConfig
-    base_model_prefix = ""
-    main_input_name = "input_ids"
-    _supports_sdpa = True
 
     def __init__(self, config: EmbeddedVlmConfig) -> None:
         super().__init__(config)
@@ -124,19 +119,6 @@ class EmbeddedVlmForConditionalGeneration(  # type: ignore[no-untyped-call]
         super()._init_weights(module)  # type: ignore[no-untyped-call]
         if isinstance(module, LdpV2Projector):
             init.normal_(module.position, std=self.config.text_config.initializer_range)
-
-    @override
-    def get_input_embeddings(self) -> nn.Module:
-        return self.language_model.get_input_embeddings()
-
-    @override
-    def set_input_embeddings(self, value: nn.Module) -> None:
-        self.language_model.set_input_embeddings(value)
-
-    @override
-    def get_output_embeddings(self) -> nn.Module:
-        head: nn.Module = self.language_model.lm_head
-        return head
 
     def visual_tokens(self, pixel_values: Tensor) -> Tensor:
         """What the language model gets to see of pictures (B, C, H, W): shape (B, V, E)."""

@@ -19,9 +19,9 @@ from transformers import PreTrainedTokenizerFast
 from rankscope.models.data.arrays import UInt8Array
 from rankscope.models.data.dialogue import IMAGE_MARKER, Example, Unfit
 from rankscope.models.vlms.embedded.modeling import EmbeddedVlmForConditionalGeneration
+from rankscope.models.vlms.labels import NOT_SCORED
 
 PAD, END, IMAGE, UNKNOWN = "<pad>", "</s>", "<image>", "<unk>"
-NOT_SCORED = -100
 """Label of tokens that do not count towards the loss (PyTorch's ``ignore_index``)."""
 MAX_ANSWER_TOKENS = 6
 """To generate: the longest built-in answers are five words, the sixth token ends them."""

@@ -10,7 +10,8 @@ from transformers import BatchFeature
 from rankscope.models.data.dialogue import Example, Unfit
 from rankscope.models.vlms.hub.chats import ChatTemplate, Span, Written
 from rankscope.models.vlms.hub.picture_processor import PictureProcessor
-from rankscope.models.vlms.hub.rows import NOT_SCORED, Row, naming, place_of
+from rankscope.models.vlms.hub.rows import Row, naming, place_of
+from rankscope.models.vlms.labels import NOT_SCORED
 
 _KINDS = ("mm_token_type_ids", "token_type_ids")
 """What models ask for token by token, besides the tokens."""

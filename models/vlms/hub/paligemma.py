@@ -12,7 +12,8 @@ from torch import Tensor
 
 from rankscope.models.data.dialogue import IMAGE_MARKER, Example, Turn, Unfit
 from rankscope.models.vlms.hub.picture_processor import PictureProcessor
-from rankscope.models.vlms.hub.rows import NOT_SCORED, Row, naming
+from rankscope.models.vlms.hub.rows import Row, naming
+from rankscope.models.vlms.labels import NOT_SCORED
 
 ROLES = ("user", "assistant")
 

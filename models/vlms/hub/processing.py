@@ -12,7 +12,8 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from rankscope.models.data.dialogue import Example, Unfit
-from rankscope.models.vlms.hub.rows import NOT_SCORED, Row, Writer, naming
+from rankscope.models.vlms.hub.rows import Row, Writer, naming
+from rankscope.models.vlms.labels import NOT_SCORED
 
 Side = Literal["left", "right"]
 

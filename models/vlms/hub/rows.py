@@ -9,7 +9,6 @@ from torch import Tensor
 
 from rankscope.models.data.dialogue import Example, Unfit
 
-NOT_SCORED = -100
 """Label of tokens that do not count towards the loss (PyTorch's ``ignore_index``)."""
 
 

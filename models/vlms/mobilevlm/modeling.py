@@ -16,16 +16,16 @@ from torch import Tensor, nn
 from transformers import (
     Cache,
     CLIPVisionModel,
-    GenerationMixin,
     LlamaForCausalLM,
-    PreTrainedModel,
 )
 from transformers.modeling_outputs import CausalLMOutputWithPast
 from typing_extensions import override
 
+from rankscope.models.vlms.labels import NOT_SCORED
+from rankscope.models.vlms.llama_based import LlamaBasedVlm
 from rankscope.models.vlms.mobilevlm.configuration import MobileVlmConfig
 from rankscope.models.vlms.mobilevlm.projectors import build_projector, start_as_published
-from rankscope.models.vlms.mobilevlm.splicing import NOT_SCORED, expand_image_tokens
+from rankscope.models.vlms.mobilevlm.splicing import expand_image_tokens
 
 
 class _Spliced(NamedTuple):
@@ -34,9 +34,7 @@ class _Spliced(NamedTuple):
     labels_BL: Tensor | None
 
 
-class MobileVlmForConditionalGeneration(  # type: ignore[no-untyped-call]
-    PreTrainedModel, GenerationMixin
-):
+class MobileVlmForConditionalGeneration(LlamaBasedVlm):
     """Answers questions about pictures; every ``<image>`` id gives way to visual tokens.
 
     All parameters are trainable at first; the published models keep ``vision_tower`` frozen. The
@@ -46,10 +44,7 @@ class MobileVlmForConditionalGeneration(  # type: ignore[no-untyped-call]
 
     config_class = MobileVlmConfig
     config: MobileVlmConfig
-    base_model_prefix = ""
-    main_input_name = "input_ids"
     supports_gradient_checkpointing = True
-    _supports_sdpa = True
     _supports_flash_attn = True
 
     def __init__(self, config: MobileVlmConfig) -> None:
@@ -68,19 +63,6 @@ class MobileVlmForConditionalGeneration(  # type: ignore[no-untyped-call]
             start_as_published(module)
         else:
             super()._init_weights(module)  # type: ignore[no-untyped-call]
-
-    @override
-    def get_input_embeddings(self) -> nn.Module:
-        return self.language_model.get_input_embeddings()
-
-    @override
-    def set_input_embeddings(self, value: nn.Module) -> None:
-        self.language_model.set_input_embeddings(value)
-
-    @override
-    def get_output_embeddings(self) -> nn.Module:
-        head: nn.Module = self.language_model.lm_head
-        return head
 
     def visual_tokens(self, pixel_values: Tensor) -> Tensor:
         """What the language model gets to see of pictures (P, C, H, W): shape (P, V, E)."""

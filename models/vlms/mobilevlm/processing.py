@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from rankscope.models.data.dialogue import IMAGE_MARKER, Example
+from rankscope.models.vlms.labels import NOT_SCORED
 from rankscope.models.vlms.mobilevlm.configuration import MobileVlmConfig
 from rankscope.models.vlms.mobilevlm.dialogues import (
     END,
@@ -23,7 +24,6 @@ from rankscope.models.vlms.mobilevlm.dialogues import (
     training_pieces,
 )
 from rankscope.models.vlms.mobilevlm.pictures import ClipPictures, Framing
-from rankscope.models.vlms.mobilevlm.splicing import NOT_SCORED
 from rankscope.models.vlms.mobilevlm.tokenizing import load_tokenizer
 
 MAX_ANSWER_TOKENS = 128

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-NOT_SCORED = -100
+from rankscope.models.vlms.labels import NOT_SCORED
+
 """Label of tokens that do not count towards the loss (PyTorch's ``ignore_index``)."""
 
 

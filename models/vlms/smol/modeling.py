@@ -14,17 +14,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import (
     Cache,
-    GenerationMixin,
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedConfig,
-    PreTrainedModel,
 )
 from transformers import initialization as init
 from transformers.configuration_utils import SubConfigSpec
 from transformers.modeling_outputs import CausalLMOutputWithPast
 from typing_extensions import override
 
+from rankscope.models.vlms.labels import NOT_SCORED
+from rankscope.models.vlms.llama_based import LlamaBasedVlm
 from rankscope.models.vlms.smol.sizes import (
     GRID_SIDE,
     IMAGE_SIZE_PX,
@@ -33,7 +33,6 @@ from rankscope.models.vlms.smol.sizes import (
 )
 from rankscope.models.vlms.smol.vision import LITE0_STAGES, LITE0_WIDTH, EfficientNetLite, Stage
 
-NOT_SCORED = -100
 """Label of tokens that do not count towards the loss (PyTorch's ``ignore_index``)."""
 
 IMAGE_TOKEN_ID = -200
@@ -79,16 +78,11 @@ def pooled(features_PDss: Tensor) -> Tensor:
     return torch.cat([whole_PD1, quarters_PDQ], dim=2).transpose(1, 2)
 
 
-class SmolVlmForConditionalGeneration(  # type: ignore[no-untyped-call]
-    PreTrainedModel, GenerationMixin
-):
+class SmolVlmForConditionalGeneration(LlamaBasedVlm):
     """Answers questions about pictures; every ``<image>`` id gives way to one visual token."""
 
     config_class = SmolVlmConfig
     config: SmolVlmConfig
-    base_model_prefix = ""
-    main_input_name = "input_ids"
-    _supports_sdpa = True
 
     def __init__(self, config: SmolVlmConfig) -> None:
         super().__init__(config)
@@ -103,19 +97,6 @@ class SmolVlmForConditionalGeneration(  # type: ignore[no-untyped-call]
         super()._init_weights(module)  # type: ignore[no-untyped-call]
         if isinstance(module, Projector):
             init.zeros_(module.position)
-
-    @override
-    def get_input_embeddings(self) -> nn.Module:
-        return self.language_model.get_input_embeddings()
-
-    @override
-    def set_input_embeddings(self, value: nn.Module) -> None:
-        self.language_model.set_input_embeddings(value)
-
-    @override
-    def get_output_embeddings(self) -> nn.Module:
-        head: nn.Module = self.language_model.lm_head
-        return head
 
     @torch.no_grad()
     def picture_features(self, pixels_PCHW: Tensor) -> Tensor:

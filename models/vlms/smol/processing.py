@@ -15,7 +15,8 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from rankscope.models.data.dialogue import IMAGE_MARKER, Example, Turn
-from rankscope.models.vlms.smol.modeling import NOT_SCORED, SmolVlmConfig
+from rankscope.models.vlms.labels import NOT_SCORED
+from rankscope.models.vlms.smol.modeling import SmolVlmConfig
 from rankscope.models.vlms.smol.sizes import NUM_VISUAL_TOKENS
 
 START, END = "<|im_start|>", "<|im_end|>"

@@ -20,6 +20,7 @@ REFUSED = [
     (["compare"], "Missing argument 'RUN...'; see: rankscope compare --help"),
     (["replay", "x"], "Missing option '--scheduler'; see: rankscope replay --help"),
     (["worker", "--gpu", "seven"], "--gpu must be "),
+    (["worker", "--gpu", "0,0"], "--gpu must be "),
     (["runs", "more"], "unexpected extra argument(s) (more); see: rankscope runs --help"),
     (["runs", "--limit", "0"], "Invalid value for '--limit'"),
     (["runs", "--status", "broken"], "--status must be one of queued, starting, running,"),
@@ -53,6 +54,14 @@ def test_bad_input_is_one_line_on_stderr_and_exit_code_2(
 
 
 BAD_CONFIGS = [
+    (
+        "training.num_processes=5",
+        "batch_size must be a multiple of num_processes=5, which share a batch out",
+    ),
+    (
+        "training={num_processes: 2, device: 'cuda:1'}",
+        "device must be auto, cpu or cuda for num_processes=2, got cuda:1",
+    ),
     ("optimizer.lr=0", "optimizer.lr must be above 0, got 0; raise it"),
     ("optimizer.lr=1.5", "optimizer.lr must be at most 1, got 1.5; lower it"),
     ("seed=4294967296", "seed must be at most 4,294,967,295"),

@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 
 from rankscope.models.data.dialogue import IMAGE_MARKER, Example, Picture, Turn
 from rankscope.models.data.parts import DialoguePart
-from rankscope.tasks.batches import NO_ITEM, Collator, LengthGroupedItems, ShuffledItems
+from rankscope.models.vlms.labels import num_scored
+from rankscope.tasks.batches import (
+    NO_ITEM,
+    Collator,
+    LengthGroupedItems,
+    SharedItems,
+    ShuffledItems,
+)
 from tests.unit.tasks import tiny
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -123,3 +130,34 @@ def test_a_run_by_length_can_resume_anywhere(seed: int, asked: list[int]) -> Non
 def test_an_empty_place_is_no_row_of_a_batch() -> None:
     batch = Collator(tiny.part(6), tiny.processor())([2, NO_ITEM, 4, NO_ITEM])
     assert len(batch["input_ids"]) == 2
+
+
+@given(
+    num_items=st.integers(1, 40),
+    share=st.integers(1, 4),
+    size=st.integers(1, 4),
+    num_batches=st.integers(1, 6),
+    seed=SEEDS,
+)
+@settings(max_examples=30, deadline=None)
+def test_processes_share_out_every_batch(
+    num_items: int, share: int, size: int, num_batches: int, seed: int
+) -> None:
+    batch_size = share * size
+    whole = ShuffledItems(num_items, num_batches * batch_size, seed)
+    parts = [SharedItems(whole, batch_size, number, size) for number in range(size)]
+    assert [len(part) for part in parts] == [num_batches * share] * size
+    for batch in range(num_batches):
+        own = range(batch * share, (batch + 1) * share)
+        together = [part[position] for part in parts for position in own]
+        all_of_it = range(batch * batch_size, (batch + 1) * batch_size)
+        assert sorted(together) == sorted(whole[position] for position in all_of_it)
+
+
+def test_a_share_without_items_is_a_batch_without_labels() -> None:
+    """Its process has nothing to say, and its gradients count for nothing."""
+    collate = Collator(tiny.part(6), tiny.processor())
+    batch = collate([NO_ITEM, NO_ITEM])
+    assert len(batch["input_ids"]) == 1
+    assert num_scored(batch["labels"]) == 0
+    assert num_scored(collate([2])["labels"]) > 0

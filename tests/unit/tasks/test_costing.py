@@ -198,6 +198,20 @@ def test_a_device_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert "training.device must be there, got cuda:7" in told.warnings[0]
 
 
+def test_processes_on_one_processor_share_its_memory_and_the_batch(tmp_path: Path) -> None:
+    """Two hold the model twice, and each the activations of half a batch."""
+    large = SIZES.model_copy(update={"vocabulary": 20_000})
+    alone = cost(tmp_path, linears(large), training={"batch_size": 64})
+    two = cost(tmp_path, linears(large), training={"batch_size": 64, "num_processes": 2})
+    assert two.num_processes == 2
+    assert two.memory.base_weights_bytes == alone.memory.base_weights_bytes
+    half = cost(tmp_path, linears(large), training={"batch_size": 32})
+    assert two.memory.activations_bytes == half.memory.activations_bytes
+    assert (
+        2 * two.memory.activations_bytes - alone.memory.activations_bytes
+    ) < 0.2 * alone.memory.activations_bytes
+
+
 def test_features_of_pictures_are_kept_on_disk_where_the_tower_is_frozen(tmp_path: Path) -> None:
     """Smol: 5 tokens of 1,280 float32 for each of 100 + 60 + 50 + 200 pictures."""
     data = {

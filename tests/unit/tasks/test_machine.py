@@ -75,9 +75,9 @@ def test_without_the_drivers_tool_there_are_no_gpus(tmp_path: Path) -> None:
         ("cuda:2", None, "2"),
         ("cuda:1", "2,0", "0"),
         ("auto", "2,0", "2"),
-        ("cuda:3", None, ""),
-        ("cuda:1", "2", ""),
-        ("cpu", None, ""),
+        ("cuda:3", None, "-1"),
+        ("cuda:1", "2", "-1"),
+        ("cpu", None, "-1"),
     ],
 )
 def test_a_training_process_is_left_the_one_gpu_that_its_run_may_use(
@@ -94,6 +94,44 @@ def test_a_training_process_is_left_the_one_gpu_that_its_run_may_use(
         monkeypatch.setenv(name, value)
     config = parse_config({"data": {"kind": "easy_vqa"}, "training": {"device": device}})
     assert environment(config)["CUDA_VISIBLE_DEVICES"] == left
+
+
+@pytest.mark.parametrize(
+    ("device", "visible", "left"),
+    [
+        ("auto", None, "0,1"),
+        ("cuda", "2,0", "2,0"),
+        ("cuda", "2", "2,-1"),  # the run says what is missing
+        ("cpu", None, "-1,-1"),
+    ],
+)
+def test_every_process_of_a_run_of_several_is_left_a_gpu_of_its_own(
+    three_gpus: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    visible: str | None,
+    left: str,
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    told = three_gpus | ({} if visible is None else {"CUDA_VISIBLE_DEVICES": visible})
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    training = {"device": device, "num_processes": 2}
+    config = parse_config({"data": {"kind": "easy_vqa"}, "training": training})
+    assert environment(config)["CUDA_VISIBLE_DEVICES"] == left
+
+
+def test_the_processes_of_a_run_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("rankscope.tasks.processes.num_cores", lambda: 12)
+    config = parse_config(
+        {
+            "model": {"kind": "hub", "source": "a/b"},
+            "data": {"kind": "easy_vqa"},
+            "training": {"num_processes": 2},
+        }
+    )
+    assert environment(config, num_jobs=3)["OMP_NUM_THREADS"] == "2"
 
 
 def test_where_there_is_no_gpu_nothing_is_hidden(

@@ -12,7 +12,7 @@ from rankscope.models.inventory import PARTS
 from rankscope.models.lora.inventory import list_linears
 from rankscope.models.vlms.hub.families import FAMILIES
 from rankscope.models.vlms.hub.meta import hub_linears
-from rankscope.models.vlms.hub.rows import NOT_SCORED
+from rankscope.models.vlms.labels import NOT_SCORED
 from tests.helpers.tiny_vlms import TINY_FAMILIES, UNLISTED_FAMILIES
 from tests.unit.models.vlms.hub.conftest import Tiny, examples_for
 

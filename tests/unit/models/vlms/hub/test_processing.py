@@ -7,7 +7,8 @@ import torch
 
 from rankscope.models.data.dialogue import Example, Turn, Unfit
 from rankscope.models.vlms.hub.processing import HubProcessor
-from rankscope.models.vlms.hub.rows import NOT_SCORED, Row
+from rankscope.models.vlms.hub.rows import Row
+from rankscope.models.vlms.labels import NOT_SCORED
 from tests.helpers.tiny_vlms import TINY_FAMILIES
 from tests.unit.models.vlms.hub.conftest import (
     LONG,
