@@ -113,6 +113,12 @@ class Linears(BaseModel):
         return Inventory(modules=chosen, total_params=self.total_params)
 
 
+def layer_path(name: str) -> str | None:
+    """Path of the layer that a module belongs to; None outside a stack of layers."""
+    found = _LAYER.search(name)
+    return name[: found.end(1)] if found else None
+
+
 def place_of(name: str) -> tuple[Part, int | None]:
     """Part and layer that a module's path tells; no layer outside a stack of layers.
 

@@ -119,6 +119,11 @@ class TrainingSettings(Section):
         "fp32",
         description="Number format of forward and backward; fp16 scales the loss and needs CUDA.",
     )
+    compile_layers: bool = Field(
+        False,
+        description="torch.compile for the layers of the language model: shorter steps, for some "
+        "time of compiling at the start and after every rank event.",
+    )
     full_parts: frozenset[Part] = Field(
         frozenset(),
         title="Parts trained in full",

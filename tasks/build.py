@@ -32,6 +32,7 @@ from rankscope.models.tuning import Tuning
 from rankscope.models.vlms.loading import LoadedVlm, load_vlm
 from rankscope.tasks.batches import Collator
 from rankscope.tasks.callback import RunCallback
+from rankscope.tasks.compiling import compile_layers
 from rankscope.tasks.devices import device_for
 from rankscope.tasks.loop import RankTrainer
 from rankscope.tasks.measuring import Measurer
@@ -129,6 +130,8 @@ def make_trainer(
         (module.layer for module in assembled.inventory.modules if module.part == "language"),
         default=0,
     )
+    if config.training.compile_layers:
+        compile_layers(assembled.vlm.model, assembled.inventory)
     rates = Rates(config.optimizer, assembled.tuning.modules_of_parameters(), num_layers)
     trainer = RankTrainer(
         config,

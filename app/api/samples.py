@@ -70,7 +70,7 @@ def _drawn(dataset: VqaDataset) -> list[dict[str, str]]:
 
 def _shown(example: Example) -> dict[str, str]:
     """The last question and answer; of several pictures the first."""
-    part = DialoguePart((example,), ("",))
+    part = DialoguePart.of((example,), ("",))
     return {
         "image": thumbnail(example.pictures[0]) if example.pictures else "",
         "question": part.questions[0],

@@ -65,7 +65,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def _in_a_process(case: Case) -> dict[str, Any]:
-    command = [sys.executable, "-P", "-W", "ignore", "-m", "benchmarks.cost"]
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.cost"]
     done = subprocess.run(
         [*command, "--case", json.dumps(asdict(case))],
         capture_output=True,

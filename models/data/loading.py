@@ -6,8 +6,8 @@ from functools import lru_cache
 
 from rankscope.models.data import AnyDataset
 from rankscope.models.data.contract import VqaDataset
-from rankscope.models.data.dialogue import Example
 from rankscope.models.data.files.hashing import Progress
+from rankscope.models.data.files.kept import KeptRows
 from rankscope.models.data.files.loading import Parts, load_parts
 from rankscope.models.data.files.opening import open_data
 from rankscope.models.data.files.settings import FileData, HubData
@@ -59,26 +59,29 @@ def _drawn(data: VqaDataset, image_size_px: int) -> Splits[DataPart]:
 
 
 def _read(data: FileData | HubData, roots: Roots, on_rows: Progress) -> LoadedData:
-    parts = load_parts(
-        open_data(data, roots.data), pictures_folder=roots.pictures, progress=on_rows
-    )
+    parts = load_parts(open_data(data, roots.data), roots.pictures, progress=on_rows)
     all_parts = (parts.train, parts.probe, parts.validation, parts.test)
-    counted = Counter(row.skill for part in all_parts for row in part if row.skill)
+    counted = Counter(skill for part in all_parts for skill in part.skills if skill)
     told = frozenset(skill for skill, _ in counted.most_common(MAX_SKILLS))
     train, probe, validation, test = (_part(part, told) for part in all_parts)
     splits: Splits[DataPart] = Splits(train, probe, validation, test)
     return LoadedData(splits=splits, record=_record(parts))
 
 
-def _part(examples: tuple[Example, ...], told: frozenset[str]) -> DialoguePart:
-    return DialoguePart(examples, tuple(_skill(example, told) for example in examples))
+def _part(rows: KeptRows, told: frozenset[str]) -> DialoguePart:
+    return DialoguePart(
+        rows,
+        tuple(_skill(*row, told) for row in zip(rows.skills, rows.num_pictures, strict=True)),
+        tuple(rows.num_chars),
+        tuple(number > 0 for number in rows.num_pictures),
+    )
 
 
-def _skill(example: Example, told: frozenset[str]) -> str:
+def _skill(skill: str, num_pictures: int, told: frozenset[str]) -> str:
     """What the data say, or what can be told of any dialogue: how many pictures it is about."""
-    if example.skill:
-        return example.skill if example.skill in told else OTHER_SKILLS
-    match len(example.pictures):
+    if skill:
+        return skill if skill in told else OTHER_SKILLS
+    match num_pictures:
         case 0:
             return "text alone"
         case 1:

@@ -3,8 +3,8 @@
 Shape letters: N pictures, H and W pixels, C colour channels, I items (a question about a picture).
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
@@ -48,6 +48,10 @@ class DataPart(Protocol):
         ...
 
     def __len__(self) -> int: ...
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Question and answer of each item, one at a time."""
+        ...
 
     def examples(self, indices: Sequence[int] | IntArray) -> list[Example]:
         """The given items as dialogues."""
@@ -110,13 +114,16 @@ class VqaPart:
     @property
     def lengths(self) -> tuple[int, ...]:
         """Characters of question and answer."""
-        pairs = zip(self.questions, self.answers, strict=True)
-        return tuple(len(question) + len(answer) for question, answer in pairs)
+        return tuple(len(question) + len(answer) for question, answer in self.pairs())
 
     @property
     def has_pictures(self) -> tuple[bool, ...]:
         """Every item asks about one."""
         return (True,) * len(self)
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Question and answer of each item."""
+        return zip(self.questions, self.answers, strict=True)
 
     def images_of(self, indices: Sequence[int] | IntArray) -> UInt8Array:
         """Pictures of the given items, shape (len(indices), H, W, C)."""
@@ -167,12 +174,26 @@ class DialoguePart:
     """Dialogues from people's own files; pictures stay where they are until they are asked for.
 
     Args:
-        dialogues: One per item; the last answer is what is scored.
+        dialogues: One per item, wherever they are kept; the last answer is what is scored.
         skills: What each of them tests.
+        lengths: Characters of all turns of each.
+        has_pictures: Whether each is about any.
     """
 
-    dialogues: tuple[Example, ...]
+    dialogues: Sequence[Example]
     skills: tuple[str, ...]
+    lengths: tuple[int, ...]
+    has_pictures: tuple[bool, ...]
+
+    @classmethod
+    def of(cls, dialogues: Sequence[Example], skills: Sequence[str]) -> "DialoguePart":
+        """Of dialogues that are in memory."""
+        return cls(
+            tuple(dialogues),
+            tuple(skills),
+            tuple(example.num_chars for example in dialogues),
+            tuple(bool(example.pictures) for example in dialogues),
+        )
 
     def __len__(self) -> int:
         return len(self.dialogues)
@@ -180,22 +201,18 @@ class DialoguePart:
     @property
     def questions(self) -> tuple[str, ...]:
         """The turn before the last answer, without its pictures."""
-        return tuple(_words(example.turns[-2].text) for example in self.dialogues)
+        return tuple(question for question, _ in self.pairs())
 
     @property
     def answers(self) -> tuple[str, ...]:
         """The last answers."""
-        return tuple(example.turns[-1].text for example in self.dialogues)
+        return tuple(answer for _, answer in self.pairs())
 
-    @property
-    def lengths(self) -> tuple[int, ...]:
-        """Characters of all turns."""
-        return tuple(example.num_chars for example in self.dialogues)
-
-    @property
-    def has_pictures(self) -> tuple[bool, ...]:
-        """Whether each dialogue is about any."""
-        return tuple(bool(example.pictures) for example in self.dialogues)
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """The last answer of each dialogue and the turn before it."""
+        for example in self.dialogues:
+            *_, question, answer = example.turns
+            yield _words(question.text), answer.text
 
     @property
     def num_pictures(self) -> int:
@@ -211,11 +228,8 @@ class DialoguePart:
         return [self.dialogues[int(index)] for index in indices]
 
     def subset(self, indices: Sequence[int] | IntArray) -> "DialoguePart":
-        """The given dialogues in the given order."""
-        return DialoguePart(
-            tuple(self.dialogues[int(index)] for index in indices),
-            tuple(self.skills[int(index)] for index in indices),
-        )
+        """The given dialogues in the given order, in memory."""
+        return DialoguePart.of(self.examples(indices), [self.skills[int(i)] for i in indices])
 
     def head(self, num_items: int) -> "DialoguePart":
         """The first ``num_items`` dialogues, or all of them if there are fewer."""
@@ -284,13 +298,20 @@ class Splits(Generic[DataPart_co]):
         The answers are counted in all parts but test. A question never asked there gets train's
         most frequent answer; ties go to the answer seen first.
         """
-        answers_by_question: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        answers_of: dict[str, Counter[str]] = {question: Counter() for question in questions}
         for part in (self.train, self.probe, self.validation):
-            for question, answer in zip(part.questions, part.answers, strict=True):
-                answers_by_question[question][answer] += 1
-        best_by_question = {
-            question: answers.most_common(1)[0][0]
-            for question, answers in answers_by_question.items()
+            for question, answer in part.pairs():
+                if question in answers_of:
+                    answers_of[question][answer] += 1
+        never_asked = "" if all(answers_of.values()) else self._most_frequent_answer()
+        usual = {
+            question: answers.most_common(1)[0][0] if answers else never_asked
+            for question, answers in answers_of.items()
         }
-        overall_best = Counter(self.train.answers).most_common(1)[0][0]
-        return tuple(best_by_question.get(question, overall_best) for question in questions)
+        return tuple(usual[question] for question in questions)
+
+    def _most_frequent_answer(self) -> str:
+        """Train's; counted by hashes, since the answers of a large set may not fit into memory."""
+        counted = Counter(hash(answer) for _, answer in self.train.pairs())
+        best, _ = counted.most_common(1)[0]
+        return next(answer for _, answer in self.train.pairs() if hash(answer) == best)

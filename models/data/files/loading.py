@@ -3,10 +3,12 @@
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 from rankscope.models.data.dialogue import Example, Picture, Unfit
 from rankscope.models.data.files.contract import BrokenRow
 from rankscope.models.data.files.hashing import ContentHash, Progress, digests_of
+from rankscope.models.data.files.kept import KeptRows
 from rankscope.models.data.files.reading import DialogueSet, PictureCheck
 from rankscope.models.data.files.settings import PartName
 from rankscope.models.data.files.splitting import part_of
@@ -30,10 +32,10 @@ class Parts:
         content_hash: Of all good rows, those between parts included.
     """
 
-    train: tuple[Example, ...]
-    probe: tuple[Example, ...]
-    validation: tuple[Example, ...]
-    test: tuple[Example, ...]
+    train: KeptRows
+    probe: KeptRows
+    validation: KeptRows
+    test: KeptRows
     num_rows: int
     broken: tuple[BrokenRow, ...]
     num_broken: int
@@ -43,25 +45,25 @@ class Parts:
 
 def load_parts(
     dataset: DialogueSet,
+    folder: Path,
     *,
     check: PictureCheck = "decoded",
-    pictures_folder: Path | None = None,
     progress: Progress = lambda _: None,
 ) -> Parts:
-    """Read everything once; texts are kept in memory, pictures stay in their files.
+    """Read everything once; of the rows a few bytes each stay in memory, of the pictures nothing.
 
     Args:
         dataset: What to read.
+        folder: Where pictures that lie in rows are kept as files, named by their hash, and texts as
+            long as this process runs.
         check: How far pictures are tested.
-        pictures_folder: Where pictures that lie in rows are kept as files, named by their hash;
-            None keeps them in memory.
         progress: Is told how many rows were read.
 
     Raises:
         Unfit: If a file cannot be read, if there are broken rows and they are to be refused, or if
             nothing is left to train on.
     """
-    dealt: dict[PartName, list[Example]] = {"train": [], "probe": [], "validation": [], "test": []}
+    dealt = {name: KeptRows(folder) for name in get_args(PartName)}
     broken: list[BrokenRow] = []
     content, counts, num_rows = ContentHash(), Counter[str](), 0
     for num_rows, example in enumerate(dataset.examples(check), 1):
@@ -76,8 +78,7 @@ def load_parts(
         if part is None:
             counts["between parts"] += 1
         else:
-            kept = _kept(example, digests, pictures_folder) if pictures_folder else example
-            dealt[part].append(kept)
+            dealt[part].add(_in_files(example, digests, folder))
     if broken and dataset.settings.broken_rows == "refuse":
         raise _refusal(dataset.name, broken, counts["broken"], num_rows)
     if not dealt["train"]:
@@ -88,10 +89,10 @@ def load_parts(
             where=dataset.name,
         )
     return Parts(
-        train=tuple(dealt["train"]),
-        probe=tuple(dealt["probe"]),
-        validation=tuple(dealt["validation"]),
-        test=tuple(dealt["test"]),
+        train=dealt["train"],
+        probe=dealt["probe"],
+        validation=dealt["validation"],
+        test=dealt["test"],
         num_rows=num_rows,
         broken=tuple(broken),
         num_broken=counts["broken"],
@@ -100,7 +101,7 @@ def load_parts(
     )
 
 
-def _kept(example: Example, digests: tuple[bytes, ...], folder: Path) -> Example:
+def _in_files(example: Example, digests: tuple[bytes, ...], folder: Path) -> Example:
     """The same example, its pictures as files."""
     pictures = (
         _as_file(picture, digest, folder)

@@ -80,7 +80,7 @@ def dialogues(lengths: list[int]) -> DialoguePart:
             Turn("assistant", "a " * length),
         )
         examples.append(Example(str(number), number + 1, pictures, turns))
-    return DialoguePart(tuple(examples), ("",) * len(examples))
+    return DialoguePart.of(examples, ("",) * len(examples))
 
 
 @given(

@@ -83,7 +83,7 @@ def dialogues(*picture_names: str) -> DialoguePart:
         )
         for row, name in enumerate(picture_names, 1)
     )
-    return DialoguePart(examples, ("",) * len(examples))
+    return DialoguePart.of(examples, ("",) * len(examples))
 
 
 def test_of_a_dialogue_the_last_question_and_answer_count() -> None:
