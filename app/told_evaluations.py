@@ -27,7 +27,7 @@ def _print(evaluation: EvaluationRecord) -> None:
     if score is None:
         return
     rows = [
-        [name, shown(name, value), _interval(score["intervals"].get(name))]
+        [name, shown(name, value), _interval(name, score["intervals"].get(name))]
         for name, value in score["metrics"].items()
     ]
     print_table("", ["metric", "value", "95 % over items"], rows)
@@ -56,5 +56,8 @@ def shown(name: str, value: float | None) -> str:
     return f"{value:.1f} %" if name.endswith("_percent") else percent(value)
 
 
-def _interval(bounds: list[float] | None) -> str:
-    return "" if bounds is None else f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f} %"
+def _interval(name: str, bounds: list[float] | None) -> str:
+    if bounds is None:
+        return ""
+    low, high = (shown(name, bound) for bound in bounds)
+    return f"{low.removesuffix(' %')} to {high}"

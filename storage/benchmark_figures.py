@@ -37,7 +37,7 @@ class Difference(NamedTuple):
 
 def stored_score(score: BenchmarkScore) -> dict[str, Any]:
     """What a row keeps of a score: all but the scores of items, and the intervals beside it."""
-    whole = score.model_dump(mode="json", exclude={"item_scores", "group_scores"})
+    whole = score.model_dump(mode="json", exclude={"item_scores", "group_scores", "intervals"})
     return whole | {
         "num_groups": len(score.group_scores),
         "intervals": intervals(score),
@@ -46,12 +46,12 @@ def stored_score(score: BenchmarkScore) -> dict[str, Any]:
 
 
 def intervals(score: BenchmarkScore) -> dict[str, tuple[float, float]]:
-    """95 % intervals, over items, of the metrics that are means of scores from 0 to 1.
+    """95 % intervals, over items, of all metrics.
 
-    Wilson's, which are a little wide where answers may be right by degrees, as in TextVQA. Sums of
-    points and F1 have none.
+    Wilson's of the means of scores from 0 to 1, which are a little wide where answers may be right
+    by degrees, as in TextVQA; the bootstrap's of F1, rates and sums of points.
     """
-    return {
+    return score.intervals | {
         name: _bounds(score.metrics[name], num_items)
         for name, num_items in _counts(score).items()
         if num_items

@@ -4,7 +4,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -45,12 +45,14 @@ class Verdict:
         metrics: By name; the headline is one of them.
         by_category: Metrics of each category.
         notes: What was unusual.
+        intervals: Of metrics that are no means of right and wrong, 95 %; others have Wilson's.
     """
 
     item_scores: tuple[float, ...]
     metrics: dict[str, float]
     by_category: dict[str, dict[str, float]]
     notes: tuple[str, ...] = ()
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 class BenchmarkScore(BaseModel):
@@ -72,6 +74,7 @@ class BenchmarkScore(BaseModel):
         items_digest: Equal for equal items with equal right answers; never pair unequal ones.
         num_items: Questions asked.
         notes: What was unusual, such as answers that could not be parsed.
+        intervals: Of metrics that are no means of right and wrong, 95 %, by bootstrap over groups.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -87,6 +90,7 @@ class BenchmarkScore(BaseModel):
     items_digest: str
     num_items: int
     notes: tuple[str, ...]
+    intervals: dict[str, tuple[float, float]]
 
     @property
     def value(self) -> float:
@@ -179,6 +183,7 @@ class Benchmark(BaseModel, ABC):
             items_digest=digest_of(items),
             num_items=len(items),
             notes=(*self._notes(len(group_scores), items, predictions), *verdict.notes),
+            intervals=verdict.intervals,
         )
 
     def _notes(

@@ -7,7 +7,7 @@ Source: Fu et al., arXiv 2306.13394; its ``eval_tool/calculation.py``; LLaVA's
 ``convert_answer_to_mme.py``. lmms-eval differs: it also takes "y" and "n", and drops full stops.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -15,6 +15,7 @@ from typing import ClassVar, Literal
 from pydantic import ConfigDict, Field
 from typing_extensions import override
 
+from rankscope.models.benchmarks.bootstrap import bounds, drawn_anew
 from rankscope.models.benchmarks.contract import (
     Benchmark,
     Item,
@@ -112,6 +113,12 @@ class Mme(Benchmark):
             metrics={**sums, "total": sum(sums.values())},
             by_category=by_task,
             notes=tuple(notes),
+            intervals=intervals(
+                {
+                    task: [(items[i].group, scores[i]) for i in ids]
+                    for task, ids in sorted(ids_by_task.items())
+                }
+            ),
         )
 
 
@@ -134,6 +141,32 @@ def points(items: Sequence[Item], scores: Sequence[float]) -> dict[str, float]:
         "accuracy_plus_percent": accuracy_plus,
         "items": len(items),
     }
+
+
+def intervals(
+    scores_of: Mapping[str, Sequence[tuple[str, float]]],
+) -> dict[str, tuple[float, float]]:
+    """Of the sums of points, over pictures: with none, one or two of their questions right.
+
+    Args:
+        scores_of: Of each task, picture and score of every question.
+    """
+    counts_CK = []
+    for scored in scores_of.values():
+        right: Counter[str] = Counter()
+        for picture, score in scored:
+            right[picture] += int(score)
+        counts = Counter(right.values())
+        counts_CK.append([counts[number] for number in range(QUESTIONS_PER_PICTURE + 1)])
+    none_RC, one_RC, both_RC = drawn_anew(counts_CK).transpose(2, 0, 1)
+    pictures_RC = none_RC + one_RC + both_RC
+    points_RC = 100 * (one_RC / 2 + 2 * both_RC) / pictures_RC
+    tasks = list(scores_of)
+    sums = {
+        name: points_RC[:, [task in of for task in tasks]].sum(axis=1)
+        for name, of in (("perception", PERCEPTION), ("cognition", COGNITION))
+    }
+    return bounds({**sums, "total": points_RC.sum(axis=1)})
 
 
 def _answers(folder: Folder, task: str, picture: str, row: Row) -> Mapping[str, str]:

@@ -10,12 +10,14 @@ exactly yes or no, and its yes ratio is that of the labels.
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 from typing_extensions import override
 
+from rankscope.models.benchmarks.bootstrap import bounds, drawn_anew, ratio
 from rankscope.models.benchmarks.contract import Benchmark, Item, Verdict, mean
 from rankscope.models.benchmarks.protocol import SHORT_ANSWER, SHORT_MAX_NEW_TOKENS
 from rankscope.models.benchmarks.rows import Row, by_key, read_jsonl
@@ -95,6 +97,7 @@ class Pope(Benchmark):
             },
             by_category=by_category,
             notes=tuple(notes),
+            intervals=intervals(list(pairs_by_category.values())),
         )
 
 
@@ -122,6 +125,25 @@ def rates(pairs: Sequence[tuple[str, str]]) -> dict[str, float]:
         "f1": _ratio(2 * true_yes, said_yes + labelled_yes),
         "yes_ratio": _ratio(said_yes, len(pairs)),
     }
+
+
+def intervals(pairs_C: Sequence[Sequence[tuple[str, str]]]) -> dict[str, tuple[float, float]]:
+    """Of the rates that are no accuracy, from the pairs of each category."""
+    counts_CK = [[Counter(pairs)[pair] for pair in product(LABELS, LABELS)] for pairs in pairs_C]
+    drawn_KRC = drawn_anew(counts_CK).transpose(2, 0, 1)
+    true_yes_RC, missed_RC, false_yes_RC, _ = drawn_KRC
+    f1_RC = ratio(2 * true_yes_RC, 2 * true_yes_RC + missed_RC + false_yes_RC)
+    true_yes_R, missed_R, false_yes_R, true_no_R = drawn_KRC.sum(axis=2)
+    said_yes_R, labelled_yes_R = true_yes_R + false_yes_R, true_yes_R + missed_R
+    return bounds(
+        {
+            "mean_f1": f1_RC.mean(axis=1),
+            "precision": ratio(true_yes_R, said_yes_R),
+            "recall": ratio(true_yes_R, labelled_yes_R),
+            "f1": ratio(2 * true_yes_R, said_yes_R + labelled_yes_R),
+            "yes_ratio": ratio(said_yes_R, said_yes_R + missed_R + true_no_R),
+        }
+    )
 
 
 def _ratio(part: int, whole: int) -> float:

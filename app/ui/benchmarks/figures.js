@@ -20,13 +20,14 @@ export function suiteTitle(kind) {
   return SUITES[kind] ?? kind;
 }
 
-/** The figure that tables show, with its interval where it is a mean of right and wrong. */
+/** The figure that tables show, with its interval. */
 export function headline({ score }) {
   if (!score) return '–';
   const name = score.headline;
   const bounds = score.intervals[name];
   const value = shown(name, score.metrics[name]);
-  return bounds ? format.interval(score.metrics[name], ...bounds) : `${short(name)} ${value}`;
+  if (!bounds) return `${short(name)} ${value}`;
+  return POINTS.has(name) || name.endsWith('f1') ? `${short(name)} ${value} ${between(name, bounds)}` : format.interval(score.metrics[name], ...bounds);
 }
 
 /**
@@ -96,8 +97,13 @@ function metrics(score) {
     return h('div', { class: key === score.headline ? 'is-headline' : null },
       h('dt', null, NAMES[key] ?? key),
       h('dd', { class: 'num' }, shown(key, value), POINTS.has(key) && h('span', { class: 'muted small' }, ` of ${format.count(BEST[key])}`),
-        bounds && h('span', { class: 'muted small', title: '95 % over items' }, ` [${(100 * bounds[0]).toFixed(1)}, ${(100 * bounds[1]).toFixed(1)}]`)));
+        bounds && h('span', { class: 'muted small', title: '95 % over items' }, ` ${between(key, bounds)}`)));
   }));
+}
+
+function between(key, bounds) {
+  const scale = POINTS.has(key) ? 1 : 100;
+  return `[${bounds.map((bound) => (scale * bound).toFixed(1)).join(', ')}]`;
 }
 
 function categories(score) {

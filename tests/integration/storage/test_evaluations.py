@@ -91,6 +91,7 @@ def score(scores: tuple[float, ...], **changes: object) -> BenchmarkScore:
         "items_digest": "d" * 64,
         "num_items": len(scores),
         "notes": (),
+        "intervals": {"mean_f1": (0.25, 0.75)},
     }
     return BenchmarkScore.model_validate(values | changes)
 

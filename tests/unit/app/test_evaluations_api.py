@@ -108,7 +108,7 @@ def test_scores_answers_and_the_paired_difference_are_read(
     assert set(score["by_category"]) == {"adversarial", "popular", "random"}
     low, high = score["intervals"]["accuracy"]
     assert low < 0.75 < high
-    assert "mean_f1" not in score["intervals"]
+    assert score["intervals"].keys() == score["metrics"].keys()
     wrong = client.get(f"/api/evaluations/{good}/answers", params={"only": "wrong"}).json()
     assert wrong["total"] == 3
     assert [answer["number"] for answer in wrong["answers"]] == [9, 10, 11]

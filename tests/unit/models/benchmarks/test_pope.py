@@ -69,6 +69,8 @@ def test_golden_scores(tmp_path: Path) -> None:
         }
     )
     assert list(score.item_scores) == [1, 0, 0, 1, 1, 1, 0, 1]
+    assert score.intervals.keys() == score.metrics.keys() - {"accuracy"}
+    assert all(low <= score.metrics[name] <= high for name, (low, high) in score.intervals.items())
 
 
 def test_the_yes_ratio_is_that_of_the_answers(tmp_path: Path) -> None:
