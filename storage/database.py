@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.engine.url import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from rankscope.storage.errors import UnusableDatabaseError
@@ -64,6 +64,38 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+@contextmanager
+def reshaping(engine: Engine) -> Iterator[Connection]:
+    """As :func:`writing`, for changes of tables that others refer to.
+
+    SQLite changes many things by a new table in the old one's place, and dropping the old one would
+    delete what refers to its rows: foreign keys are checked at the end instead.
+
+    Raises:
+        DBAPIError: If a row then refers to none; nothing was changed.
+    """
+    is_sqlite = engine.dialect.name == "sqlite"
+    with engine.connect().execution_options(**{_WRITES: True}) as connection:
+        if is_sqlite:
+            _enforce_foreign_keys(connection, "OFF")
+        try:
+            with connection.begin():
+                yield connection
+                if is_sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+                    cause = sqlite3.IntegrityError("a changed table left rows that refer to none")
+                    raise IntegrityError(None, None, cause)
+        finally:
+            if is_sqlite:
+                _enforce_foreign_keys(connection, "ON")
+
+
+def _enforce_foreign_keys(connection: Connection, state: str) -> None:
+    """Past SQLAlchemy, which would begin a transaction: within one SQLite ignores it."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    driver.execute(f"PRAGMA foreign_keys={state}")
+
+
 def migrate(engine: Engine) -> None:
     """Bring the schema to this version's; safe when several processes start at once.
 
@@ -75,7 +107,7 @@ def migrate(engine: Engine) -> None:
     from rankscope.storage.migrating import upgrade
 
     try:
-        with writing(engine) as connection:
+        with reshaping(engine) as connection:
             upgrade(connection, safe_url(engine.url.render_as_string(hide_password=False)))
     except DBAPIError as error:
         raise unreachable(engine.url, error) from error

@@ -18,9 +18,9 @@ from rankscope.models.events import (
     StepDone,
 )
 from rankscope.storage.packing import pack_bits, pack_model, pack_ranks
+from rankscope.storage.schema import Base
 from rankscope.storage.tables import (
     Artifact,
-    Base,
     Evaluation,
     LogLineRow,
     Metric,

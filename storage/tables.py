@@ -6,81 +6,26 @@ writing an event twice is harmless. Times are UTC; recorded events keep their ow
 seconds since the epoch.
 """
 
-from datetime import UTC, datetime
-from typing import Any, get_args
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    CheckConstraint,
-    DateTime,
-    Dialect,
-    Double,
-    ForeignKey,
-    Index,
-    LargeBinary,
-    MetaData,
-    String,
-    Text,
-    TypeDecorator,
-    false,
-)
-from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
+from sqlalchemy import JSON, BigInteger, Double, ForeignKey, Index, LargeBinary, String, Text, false
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
 from rankscope.models.evaluation import EvaluationStatus
 from rankscope.models.events import EvaluationKind, EvaluationPart, RunStatus
 from rankscope.storage.choices import ArtifactKind, Control, EvaluationOrigin, Origin, Role
-
-_QUEUE_ORDER = ("status", "priority", "position")
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC, aware on both sides; SQLite knows no zones and keeps it as naive text."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """To the database, in UTC."""
-        if value is None:
-            return None
-        utc = value.astimezone(UTC)
-        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """From the database, in UTC."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+from rankscope.storage.schema import QUEUE_ORDER, Base, Queued, UtcDateTime, one_of
 
 
-def _one_of(column: str, choices: object, name: str) -> CheckConstraint:
-    listed = ", ".join(f"'{choice}'" for choice in get_args(choices))
-    return CheckConstraint(f"{column} IN ({listed})", name=name)
-
-
-class Base(DeclarativeBase):
-    """Names of constraints are fixed, so that migrations can refer to them."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-
-
-class Run(Base):
+class Run(Queued, Base):
     """One run: its config, where it stands, who works on it, and its sizes."""
 
     __tablename__ = "runs"
     __table_args__ = (
-        _one_of("origin", Origin, "origin"),
-        _one_of("status", RunStatus, "status"),
-        Index("ix_runs_status_priority_position", "status", "priority", "position"),
+        one_of("origin", Origin, "origin"),
+        one_of("status", RunStatus, "status"),
+        Index("ix_runs_status_priority_position", *QUEUE_ORDER),
     )
 
     id: Mapped[str] = mapped_column(String(16), primary_key=True)
@@ -97,22 +42,9 @@ class Run(Base):
     parent_step: Mapped[int | None]
     idempotency_key: Mapped[str | None] = mapped_column(Text, unique=True)
 
-    status: Mapped[str] = mapped_column(String(16))
-    status_reason: Mapped[str] = mapped_column(Text)
-    priority: Mapped[int]  # 0 is the most urgent
-    position: Mapped[float] = mapped_column(Double)  # order within a priority; seconds at creation
     queue: Mapped[str] = mapped_column(Text, server_default="default")
     is_held: Mapped[bool] = mapped_column(server_default=false())
     num_requeues: Mapped[int] = mapped_column(server_default="0")  # those that count as failures
-    attempt: Mapped[int]
-    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    worker_id: Mapped[str | None] = mapped_column(Text)
-    process_host: Mapped[str | None] = mapped_column(Text)
-    process_pid: Mapped[int | None]
-    process_started_at: Mapped[float | None] = mapped_column(Double)  # as psutil's create_time
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
-    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     step: Mapped[int]
     num_steps: Mapped[int]
@@ -151,7 +83,7 @@ class RequestedControl(_OfRun, Base):
     """What a person asked of a live run and its trainer has not taken up yet."""
 
     __tablename__ = "controls"
-    __table_args__ = (_one_of("command", Control, "command"),)
+    __table_args__ = (one_of("command", Control, "command"),)
 
     command: Mapped[str] = mapped_column(String(16), primary_key=True)
     requested_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -218,8 +150,8 @@ class Evaluation(_Recorded, Base):
 
     __tablename__ = "evaluations"
     __table_args__ = (
-        _one_of("part", EvaluationPart, "part"),
-        _one_of("kind", EvaluationKind, "kind"),
+        one_of("part", EvaluationPart, "part"),
+        one_of("kind", EvaluationKind, "kind"),
     )
 
     part: Mapped[str] = mapped_column(String(16))
@@ -245,7 +177,7 @@ class Artifact(_OfRun, Base):
     """A file or folder of the run; ``path`` is relative to the run's folder."""
 
     __tablename__ = "artifacts"
-    __table_args__ = (_one_of("kind", ArtifactKind, "kind"),)
+    __table_args__ = (one_of("kind", ArtifactKind, "kind"),)
 
     path: Mapped[str] = mapped_column(Text, primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))
@@ -255,14 +187,14 @@ class Artifact(_OfRun, Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-class BenchmarkEvaluation(Base):
+class BenchmarkEvaluation(Queued, Base):
     """A benchmark asked of a model: its config, where it stands, who works on it, its score."""
 
     __tablename__ = "benchmark_evaluations"
     __table_args__ = (
-        _one_of("origin", EvaluationOrigin, "origin"),
-        _one_of("status", EvaluationStatus, "status"),
-        Index("ix_benchmark_evaluations_status_priority_position", *_QUEUE_ORDER),
+        one_of("origin", EvaluationOrigin, "origin"),
+        one_of("status", EvaluationStatus, "status"),
+        Index("ix_benchmark_evaluations_status_priority_position", *QUEUE_ORDER),
     )
 
     id: Mapped[str] = mapped_column(String(16), primary_key=True)
@@ -275,23 +207,10 @@ class BenchmarkEvaluation(Base):
     benchmark: Mapped[str] = mapped_column(String(16))
     config: Mapped[dict[str, Any]] = mapped_column(JSON)
 
-    status: Mapped[str] = mapped_column(String(16))
-    status_reason: Mapped[str] = mapped_column(Text)
-    priority: Mapped[int]  # as of runs, with which evaluations wait in one order
-    position: Mapped[float] = mapped_column(Double)
     queue: Mapped[str] = mapped_column(Text)
     is_held: Mapped[bool]
     num_requeues: Mapped[int]
-    attempt: Mapped[int]
     stop_asked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    worker_id: Mapped[str | None] = mapped_column(Text)
-    process_host: Mapped[str | None] = mapped_column(Text)
-    process_pid: Mapped[int | None]
-    process_started_at: Mapped[float | None] = mapped_column(Double)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
-    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     num_items: Mapped[int]
     num_answered: Mapped[int]
@@ -363,7 +282,7 @@ class Account(Base):
     """A person who signs in."""
 
     __tablename__ = "accounts"
-    __table_args__ = (_one_of("role", Role, "role"),)
+    __table_args__ = (one_of("role", Role, "role"),)
 
     name: Mapped[str] = mapped_column(Text, primary_key=True)
     role: Mapped[str] = mapped_column(String(16))
@@ -375,7 +294,7 @@ class ApiToken(Base):
     """A program's key; only its SHA-256 is kept."""
 
     __tablename__ = "api_tokens"
-    __table_args__ = (_one_of("role", Role, "role"),)
+    __table_args__ = (one_of("role", Role, "role"),)
 
     id: Mapped[str] = mapped_column(String(16), primary_key=True)
     token_sha256: Mapped[str] = mapped_column(String(64), unique=True)

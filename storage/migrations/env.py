@@ -2,11 +2,11 @@
 
 from alembic import context
 
-from rankscope.storage.tables import Base
+from rankscope.storage.tables import Run
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=Base.metadata,
+    target_metadata=Run.metadata,
     render_as_batch=True,  # SQLite cannot alter a column in place
     transactional_ddl=True,
 )

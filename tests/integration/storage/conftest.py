@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from rankscope.storage.database import migrate, open_database, writing
-from rankscope.storage.tables import Base
+from rankscope.storage.tables import Run
 from tests.helpers.postgres import PostgresServer
 
 
@@ -23,7 +23,7 @@ def migrated_postgres(postgres: PostgresServer) -> str:
 @pytest.fixture
 def clean_postgres(migrated_postgres: str) -> str:
     """Address of a migrated database without rows; one for all tests, a new one costs seconds."""
-    tables = ", ".join(Base.metadata.tables)
+    tables = ", ".join(Run.metadata.tables)
     engine = open_database(migrated_postgres)
     with writing(engine) as connection:
         connection.execute(text(f"TRUNCATE {tables} CASCADE"))

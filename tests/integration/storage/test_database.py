@@ -6,14 +6,14 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, delete, func, insert, inspect, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from rankscope.storage.database import migrate, open_database, safe_url, writing
+from rankscope.storage.database import migrate, open_database, reshaping, safe_url, writing
 from rankscope.storage.errors import NewerDatabaseError, UnusableDatabaseError
 from rankscope.storage.migrating import alembic_config
-from rankscope.storage.tables import Base
-from tests.integration.storage.examples import in_processes
+from rankscope.storage.tables import Metric, Run
+from tests.integration.storage.examples import in_processes, new_run
 
 MIGRATE = """
 from rankscope.storage.database import migrate, open_database
@@ -29,7 +29,7 @@ def test_the_migrated_schema_equals_the_tables(engine: Engine) -> None:
     options = {"compare_type": True, "compare_server_default": True}
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts=options)
-        assert compare_metadata(context, Base.metadata) == []
+        assert compare_metadata(context, Run.metadata) == []
 
 
 def test_the_first_migration_can_be_taken_back(empty_url: str) -> None:
@@ -57,6 +57,32 @@ def test_a_database_of_the_first_days_takes_every_kind_of_score(empty_url: str) 
     ]
     assert "question_only" in next(c["sqltext"] for c in checks if "kind" in c["sqltext"])
     engine.dispose()
+
+
+def test_a_table_made_anew_takes_nothing_along_that_refers_to_it(engine: Engine) -> None:
+    run = new_run(engine)
+    row = {"run_id": run, "step": 1, "time": 0.0}
+    with writing(engine) as connection:
+        connection.execute(insert(Metric), row)
+    with reshaping(engine) as connection:
+        operations = Operations(MigrationContext.configure(connection))
+        with operations.batch_alter_table("runs") as table:
+            table.alter_column("name", nullable=True)
+    with engine.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(Metric)) == 1
+    with writing(engine) as connection:  # and foreign keys hold again
+        connection.execute(delete(Run).where(Run.id == run))
+        assert connection.scalar(select(func.count()).select_from(Metric)) == 0
+
+
+def test_a_change_that_leaves_rows_alone_in_the_world_changes_nothing(engine: Engine) -> None:
+    run = new_run(engine)
+    with writing(engine) as connection:
+        connection.execute(insert(Metric), {"run_id": run, "step": 1, "time": 0.0})
+    with pytest.raises(IntegrityError), reshaping(engine) as connection:
+        connection.execute(update(Metric).values(run_id="nobody"))
+    with engine.connect() as connection:
+        assert connection.scalar(select(Metric.run_id)) == run
 
 
 def test_several_processes_may_open_and_migrate_an_empty_database_at_once(empty_url: str) -> None:
