@@ -27,7 +27,7 @@ from rankscope.tasks.asking import QueueAway, request_export, resume, stop, wake
 from rankscope.tasks.costing import Cost
 from rankscope.tasks.data_preview import DataPreview
 from rankscope.tasks.evaluating import Wish, add_evaluation, resume_evaluation, wish_of
-from rankscope.tasks.fetching import prepare_smol
+from rankscope.tasks.fetching import prepare_pictures, prepare_smol
 from rankscope.tasks.jobs import EvaluationJob, RunJob
 from rankscope.tasks.learning import Learnt, keep_learned, learn_from_runs
 from rankscope.tasks.machine import gpus
@@ -63,6 +63,7 @@ __all__ = [
     "keep_learned",
     "learn_from_runs",
     "plan",
+    "prepare_pictures",
     "prepare_smol",
     "preview_data",
     "request_export",

@@ -113,7 +113,7 @@ def _text(ids: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> str:
 def _examples(data: AnyDataset, picture_size_px: int, roots: Roots) -> Iterator[Example]:
     """Rows that can be read."""
     if isinstance(data, VqaDataset):
-        part = data.sample(picture_size_px, MAX_COUNTED)
+        part = data.sample(picture_size_px, MAX_COUNTED, roots.cache)
         yield from part.examples(range(len(part)))
         return
     for example in open_data(data, roots.data).examples():

@@ -3,6 +3,7 @@
 import json
 from functools import lru_cache
 from itertools import islice
+from pathlib import Path
 from threading import Lock
 from typing import Annotated, Any
 
@@ -46,7 +47,7 @@ def read_samples(request: Request, data: Annotated[str, Query(max_length=4000)])
 def _samples(dataset: AnyDataset, roots: Roots) -> list[dict[str, str]]:
     match dataset:
         case VqaDataset():
-            return _drawn(dataset)
+            return _drawn(dataset, roots.cache)
         case FileData():
             rows = open_data(dataset, roots.data).examples()
             good = (row for row in rows if isinstance(row, Example))
@@ -59,8 +60,8 @@ def _samples(dataset: AnyDataset, roots: Roots) -> list[dict[str, str]]:
 
 
 @lru_cache(maxsize=16)
-def _drawn(dataset: VqaDataset) -> list[dict[str, str]]:
-    part = dataset.sample(IMAGE_SIZE_PX, NUM_SAMPLES)
+def _drawn(dataset: VqaDataset, cache: Path) -> list[dict[str, str]]:
+    part = dataset.sample(IMAGE_SIZE_PX, NUM_SAMPLES, cache)
     examples = part.examples(range(len(part)))
     return [
         _shown(example) | {"skill": skill}

@@ -75,6 +75,7 @@ class Session:
                 )
         self.tags = [f"commit {commit()}"]
         self.engine, settings = _open(options.home)
+        self.cache = settings.roots.cache
         self.runner = Runner(self.engine, settings, options.jobs)
 
     def run(self, configs: Mapping[Cell, RunConfig], title: str) -> dict[Cell, str]:
@@ -156,7 +157,7 @@ def _compare(session: Session) -> Made:
         runs |= session.run(controls, f"{session.options.preset}, controls")
     records = [record_of(session.engine, cell, runs[cell]) for cell in cells]
     _must_have_ended(records)
-    pictures = {task: _pictures(configs, task, preset.part) for task in session.tasks}
+    pictures = {task: _pictures(session, configs, task) for task in session.tasks}
     answer = {
         "preset": session.options.preset,
         **results.compared(protocol, records, pictures),
@@ -230,7 +231,9 @@ def _must_be_strangers(session: Session, configs: Mapping[Cell, RunConfig]) -> N
             )
 
 
-def _pictures(configs: Mapping[Cell, RunConfig], task: str, part: str) -> npt.NDArray[np.int64]:
+def _pictures(
+    session: Session, configs: Mapping[Cell, RunConfig], task: str
+) -> npt.NDArray[np.int64]:
     """Which picture each item of a task's scored part asks about."""
     data = next(config.data for cell, config in configs.items() if cell.task == task)
     if not isinstance(data, VqaDataset):
@@ -238,8 +241,9 @@ def _pictures(configs: Mapping[Cell, RunConfig], task: str, part: str) -> npt.ND
             f"a task's data must be built in or published, {task} has {data.kind}; correct "
             "benchmarks/protocol.yaml"
         )
-    splits = data.load(SIZE_PX)
-    return splits.test.image_ids_I if part == "test" else splits.validation.image_ids_I
+    splits = data.load(SIZE_PX, session.cache)
+    part = splits.test if session.preset.part == "test" else splits.validation
+    return part.image_ids_I
 
 
 def _open(home: Path) -> tuple[Engine, Settings]:

@@ -54,7 +54,7 @@ def _texts(data: AnyDataset, roots: Roots) -> Iterator[tuple[str, int]]:
     """Text of every row, and how many pictures it has."""
     match data:
         case VqaDataset():
-            for question, answer in data.texts(_ROWS_READ):
+            for question, answer in data.texts(_ROWS_READ, roots.cache):
                 yield f"{question} {answer}", 1
         case FileData():
             yield from _texts_of_files(data, roots)

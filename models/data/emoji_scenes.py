@@ -3,25 +3,17 @@
 Shape letters: H W C pixels and channels.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
 import numpy as np
 
 from rankscope.models.data.arrays import UInt8Array
-from rankscope.models.data.emoji_pictures import THINGS, Source
+from rankscope.models.data.emoji_pictures import PictureSet, Source
 
 CELLS_PER_SIDE = 2
 NUM_CELLS = CELLS_PER_SIDE**2
 
-THEMES = (
-    ("animal", "plant", "person"),
-    ("vehicle", "building", "flag"),
-    ("food", "hand", "clock"),
-    ("face", "clothing", "hand"),
-)
-"""Things that go together: what is asked about absent things can then be likely or unlikely."""
 THEMED_FRACTION = 0.7
 
 WORDS = ("stop", "open", "sale", "taxi", "exit", "hotel", "bank", "zoo")
@@ -38,17 +30,18 @@ class Scene:
     is_single: bool = False
 
 
-def sample_scene(by_thing: dict[str, list[Source]], num_things: int, rng: Random) -> Scene:
+def sample_scene(pictures: PictureSet, num_things: int, rng: Random) -> Scene:
     """Different things, mostly of one theme, in random cells."""
-    theme = rng.choice(THEMES)
+    theme = rng.choice(pictures.themes)
     names: list[str] = []
     while len(names) < num_things:
-        others = [name for name in THINGS if name not in names]
+        others = [name for name in pictures.things if name not in names]
         likely = [name for name in theme if name not in names]
         is_themed = likely and rng.random() < THEMED_FRACTION
         names.append(rng.choice(likely if is_themed else others))
     cells = rng.sample(range(NUM_CELLS), num_things)
-    return Scene({c: rng.choice(by_thing[n]) for c, n in zip(cells, names, strict=True)})
+    found = pictures.by_thing
+    return Scene({c: rng.choice(found[n]) for c, n in zip(cells, names, strict=True)})
 
 
 def draw_scene(scene: Scene, image_size_px: int, rng: Random) -> UInt8Array:
@@ -59,7 +52,8 @@ def draw_scene(scene: Scene, image_size_px: int, rng: Random) -> UInt8Array:
     cell_px = image_size_px if scene.is_single else image_size_px // CELLS_PER_SIDE
     for cell, source in sorted(scene.things.items()):
         side = round(cell_px * rng.uniform(0.8, 0.95))
-        picture = Image.fromarray(source.picture()).resize((side, side), Image.Resampling.BICUBIC)
+        picture = Image.fromarray(source.picture()).convert("RGBA")
+        picture = picture.resize((side, side), Image.Resampling.BICUBIC)
         row, column = (0, 0) if scene.is_single else divmod(cell, CELLS_PER_SIDE)
         left, top = (rng.randint(0, cell_px - side) for _ in range(2))
         paper.alpha_composite(picture, (column * cell_px + left, row * cell_px + top))
@@ -79,8 +73,3 @@ def draw_word(word: str, image_size_px: int, rng: Random) -> UInt8Array:
     place = tuple(rng.uniform(0.15, 0.85) * room for room in free)
     canvas.text((place[0] - left / 2, place[1] - top / 2), text, fill=rng.choice(_INKS), font=font)
     return np.asarray(paper)
-
-
-def by_thing(found: Sequence[Source]) -> dict[str, list[Source]]:
-    """Pictures of every thing, in their order."""
-    return {name: [source for source in found if source.thing == name] for name in THINGS}

@@ -12,12 +12,11 @@ from itertools import permutations
 from random import Random
 
 from rankscope.models.data.arrays import UInt8Array
-from rankscope.models.data.emoji_pictures import THINGS, Source
+from rankscope.models.data.emoji_pictures import PictureSet, Source
 from rankscope.models.data.emoji_scenes import (
     NUM_CELLS,
     WORDS,
     Scene,
-    by_thing,
     draw_scene,
     draw_word,
     sample_scene,
@@ -61,23 +60,23 @@ class Easel:
     """What the items of a part are made with; suites about the same kind of picture share them.
 
     Args:
+        things: What may be asked about.
         singles: Of one thing each, every thing as often.
         scenes: Of one to four things each, every number as often.
         words: Of one word each with that word, every word as often.
         rng: What suites draw from.
     """
 
+    things: tuple[str, ...]
     singles: tuple[Drawing, ...]
     scenes: tuple[Drawing, ...]
     words: tuple[tuple[Drawing, str], ...]
     rng: Random
 
     @classmethod
-    def of(
-        cls, sources: Sequence[Source], num_of_each: int, image_size_px: int, rng: Random
-    ) -> "Easel":
+    def of(cls, pictures: PictureSet, num_of_each: int, image_size_px: int, rng: Random) -> "Easel":
         """Drawings with every published picture of a part; none comes again before all have."""
-        found = by_thing(rng.sample(sources, len(sources)))
+        pictures = pictures.shuffled(rng)
 
         def drawn(scene: Scene) -> Drawing:
             image_HWC = draw_scene(scene, image_size_px, rng)
@@ -85,12 +84,13 @@ class Easel:
 
         singles = []
         for number in range(num_of_each):
-            turn, place = divmod(number, len(THINGS))
-            pictures = found[THINGS[place]]
-            singles.append(drawn(Scene({0: pictures[turn % len(pictures)]}, is_single=True)))
-        scenes = [sample_scene(found, 1 + n % NUM_CELLS, rng) for n in range(num_of_each)]
+            turn, place = divmod(number, len(pictures.things))
+            alike = pictures.by_thing[pictures.things[place]]
+            singles.append(drawn(Scene({0: alike[turn % len(alike)]}, is_single=True)))
+        scenes = [sample_scene(pictures, 1 + n % NUM_CELLS, rng) for n in range(num_of_each)]
         words = [WORDS[number % len(WORDS)] for number in range(num_of_each)]
         return cls(
+            pictures.things,
             tuple(singles),
             tuple(drawn(scene) for scene in scenes),
             tuple((Drawing(draw_word(word, image_size_px, rng)), word) for word in words),
@@ -122,7 +122,9 @@ def choice(easel: Easel) -> list[Item]:
     items = []
     for number, drawing in enumerate(easel.singles):
         (name,) = drawing.things
-        options = easel.rng.sample([thing for thing in THINGS if thing != name], len(LETTERS) - 1)
+        options = easel.rng.sample(
+            [thing for thing in easel.things if thing != name], len(LETTERS) - 1
+        )
         place = number % len(LETTERS)
         options.insert(place, name)
         listed = " ".join(f"{a}. {b}" for a, b in zip(LETTERS, options, strict=True))
@@ -148,7 +150,7 @@ def presence(easel: Easel) -> list[Item]:
     items = []
     for drawing, (turn, is_absent) in zip(easel.scenes, asked_for, strict=True):
         there = sorted(drawing.things)
-        absent = [thing for thing in THINGS if thing not in there]
+        absent = [thing for thing in easel.things if thing not in there]
         beside = {thing: sum(together[thing, other] for other in there) for thing in absent}
         ranked = (absent, _most(absent, frequency), _most(absent, beside))
         kind = turn % len(PRESENCES)

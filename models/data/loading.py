@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 from rankscope.models.data import AnyDataset
 from rankscope.models.data.contract import VqaDataset
@@ -41,21 +42,21 @@ def load_data(
     Args:
         data: What a run says.
         image_size_px: Side of pictures that are drawn, or published at one size.
-        roots: Where files may lie.
+        roots: Where files may lie, and pictures that were prepared.
         on_rows: Is told how many rows were read.
 
     Raises:
         ValueError: If the data cannot be read, or broken rows are to be refused.
     """
     if isinstance(data, VqaDataset):
-        return LoadedData(splits=_drawn(data, image_size_px), record=None)
+        return LoadedData(splits=_drawn(data, image_size_px, roots.cache), record=None)
     return _read(data, roots, on_rows)
 
 
 @lru_cache(maxsize=8)
-def _drawn(data: VqaDataset, image_size_px: int) -> Splits[DataPart]:
+def _drawn(data: VqaDataset, image_size_px: int, cache: Path) -> Splits[DataPart]:
     """Many runs in one process draw or read their pictures once."""
-    return data.load(image_size_px)
+    return data.load(image_size_px, cache)
 
 
 def _read(data: FileData | HubData, roots: Roots, on_rows: Progress) -> LoadedData:

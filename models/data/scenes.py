@@ -1,5 +1,6 @@
 """Built-in transfer tasks: questions about drawn scenes, one shift away from pretraining each."""
 
+from pathlib import Path
 from random import Random
 from typing import Literal
 
@@ -46,7 +47,7 @@ class Scenes(VqaDataset):
         return TASKS[self.task].family
 
     @override
-    def load(self, image_size_px: int) -> Splits[VqaPart]:
+    def load(self, image_size_px: int, cache: Path | None = None) -> Splits[VqaPart]:
         task = TASKS[self.task]
         # One stream of random numbers for all parts: no part can draw the scenes of another.
         rng = Random(f"{self.task} {self.seed}")  # noqa: S311 - pictures, not secrets
@@ -62,7 +63,7 @@ class Scenes(VqaDataset):
         return Splits(train=train, probe=probe, validation=validation, test=test)
 
     @override
-    def sample(self, image_size_px: int, num_items: int) -> VqaPart:
+    def sample(self, image_size_px: int, num_items: int, cache: Path | None = None) -> VqaPart:
         """The first scenes and questions of train; only their drawn noise is another."""
         few = max(32, num_items * self.questions_per_scene)
         small = self.model_copy(update={"train_items": min(self.train_items, few)})

@@ -75,7 +75,8 @@ def sample_batch(
 def known_words() -> set[str]:
     """Every word of easy-VQA, of the built-in tasks and of pretraining."""
     texts: set[str] = set(SPARE_WORDS.split())
-    for dataset in (EasyVqa(), *(Scenes(task=task) for task in TASKS)):
+    datasets: list[EasyVqa | Scenes] = [EasyVqa(), *(Scenes(task=task) for task in TASKS)]
+    for dataset in datasets:
         splits = dataset.load(48)
         for part in (splits.train, splits.probe, splits.validation, splits.test):
             texts.update(part.questions, part.answers)

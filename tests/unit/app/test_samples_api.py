@@ -95,3 +95,10 @@ def test_a_missing_package_is_told(client: TestClient, monkeypatch: pytest.Monke
     answer = client.get("/api/samples", params={"data": data})
     assert answer.status_code == 422
     assert "pip install easy-vqa" in answer.json()["message"]
+
+
+def test_pictures_that_were_not_prepared_are_told_with_the_command(client: TestClient) -> None:
+    data = json.dumps({"kind": "emoji", "pictures": "cifar10"})
+    answer = client.get("/api/samples", params={"data": data})
+    assert answer.status_code == 422
+    assert "run `rankscope prepare cifar10`" in answer.json()["message"]

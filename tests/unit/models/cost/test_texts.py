@@ -22,7 +22,7 @@ def test_words_of_built_in_data_are_the_tokens_of_the_embedded_model(
     told = lengths_of(data, EmbeddedVlm(), sizes, rows=16, roots=roots)
     assert isinstance(data, Scenes | EasyVqa)
     _, processor = load_embedded()
-    rows = [f"{question} {answer}" for question, answer in data.texts(256)]
+    rows = [f"{question} {answer}" for question, answer in data.texts(256, tmp_path)]
     tokens = processor.tokenizer(rows, add_special_tokens=False).input_ids
     assert told.longest_tokens == 9 + max(map(len, tokens)) + 1
     assert told.visual_tokens == 9
