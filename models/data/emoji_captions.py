@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from random import Random
 
 from rankscope.models.data.arrays import UInt8Array
+from rankscope.models.data.emoji_pictures import PartName
 from rankscope.models.data.emoji_scenes import (
     NUM_CELLS,
     WORDS,
@@ -34,10 +35,10 @@ class Captioned:
     cells: tuple[str, ...] | None = None
 
 
-def captioned(image_size_px: int) -> Iterator[Captioned]:
+def captioned(image_size_px: int, part: PartName = "train") -> Iterator[Captioned]:
     """Single things, scenes and words, the same every time."""
     rng = Random("emoji captions")  # noqa: S311 - pictures, not secrets
-    pictures = twemoji().of_part("train")
+    pictures = twemoji().of_part(part)
     for source in pictures.sources:
         scene = Scene({0: source}, is_single=True)
         yield Captioned(draw_scene(scene, image_size_px, rng), whole=source.thing)

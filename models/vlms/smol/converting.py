@@ -20,6 +20,7 @@ from transformers import (
 )
 
 from rankscope.models.data.emoji_captions import captioned
+from rankscope.models.data.emoji_pictures import PartName
 from rankscope.models.vlms.smol.features import FeatureCache
 from rankscope.models.vlms.smol.fitting import fit_projector
 from rankscope.models.vlms.smol.modeling import SmolVlmConfig, SmolVlmForConditionalGeneration
@@ -83,8 +84,15 @@ def fit_to_emoji(
     say: Say,
 ) -> None:
     """Give the projector its closed-form start on train pictures of the emoji suites."""
-    cache = FeatureCache(model.picture_features, model.config.image_size_px, features_folder)
-    pictures = list(captioned(model.config.image_size_px))
+    fit_projector(model, tokenizer, *captioned_features(model, "train", features_folder, say))
+
+
+def captioned_features(
+    model: SmolVlmForConditionalGeneration, part: PartName, folder: Path, say: Say
+) -> tuple[Tensor, list[str]]:
+    """Features (N, D) of pictures and quarters of a part, and the word for what each shows."""
+    cache = FeatureCache(model.picture_features, model.config.image_size_px, folder)
+    pictures = list(captioned(model.config.image_size_px, part))
     rows: list[Tensor] = []
     words: list[str] = []
     for number, picture in enumerate(pictures):
@@ -97,4 +105,4 @@ def fit_to_emoji(
         if picture.cells is not None:
             rows.append(features_VD[1:])
             words.extend(picture.cells)
-    fit_projector(model, tokenizer, torch.cat(rows), words)
+    return torch.cat(rows), words
