@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerBase
 
 from rankscope.models.data import AnyDataset
 from rankscope.models.data.contract import VqaDataset
-from rankscope.models.data.dialogue import Example
+from rankscope.models.data.dialogue import Example, Unfit
 from rankscope.models.data.files.opening import open_data
 from rankscope.models.data.files.report import Quantiles, Report, inspect
 from rankscope.models.data.thumbnails import thumbnail
@@ -143,8 +143,9 @@ def _shown(example: Example, processor: VlmProcessor | None) -> ShownRow:
             num_tokens, num_scored = len(ids), sum(label != NOT_SCORED for label in labels)
             shown = ids[:MAX_TOKENS_SHOWN], labels[:MAX_TOKENS_SHOWN]
             segments = tuple(segments_of(*shown, processor.tokenizer))
-    except ValueError as error:
-        problem = " ".join(str(error).split())
+    except ValueError as error:  # the row stands beside it
+        text = error.without_place if isinstance(error, Unfit) else str(error)
+        problem = " ".join(text.split())
     return ShownRow(
         file=example.file,
         row=example.row,

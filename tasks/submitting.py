@@ -176,7 +176,9 @@ def _linears_of(config: RunConfig, engine: Engine | None) -> Linears:
     try:
         answer = answer_of("listing", config.model.model_dump_json(), config=config)
     except JobFailed as error:
-        raise ConfigError(f"model.{error}") from error
+        field, _, _ = str(error).partition(" ")
+        is_named = field in type(config.model).model_fields
+        raise ConfigError(f"model.{error}" if is_named else str(error)) from error
     linears = Linears.model_validate_json(answer)
     if engine is not None:
         put_linears(engine, config.model, linears)

@@ -56,7 +56,12 @@ class Unfit(ValueError):
         self.remedy = remedy
         self.where = where
         place = f"{where}: " if where else ""
-        super().__init__(f"{place}{rule}, got {self.value}; {remedy}")
+        super().__init__(f"{place}{self.without_place}")
+
+    @property
+    def without_place(self) -> str:
+        """All of it but where."""
+        return f"{self.rule}, got {self.value}; {self.remedy}"
 
 
 @dataclass(frozen=True)
