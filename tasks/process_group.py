@@ -6,9 +6,11 @@ rank event puts others in their place. ``torchrun`` starts the processes (``proc
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -160,14 +162,24 @@ def trained_and_moments(
             yield from (value for _, value in sorted(state.items()) if isinstance(value, Tensor))
 
 
-def join_group() -> ProcessGroup:
+def join_group(meeting_place: Path) -> ProcessGroup:
     """The group that torchrun has started this process in; a run of one otherwise.
 
     Its marks are taken out of the environment: accelerate would wrap the model for them.
+
+    Args:
+        meeting_place: A file that is not there yet, the same for all; they tell each other in it
+            where they listen, which is on this machine alone.
     """
     number, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    if size > 1:
-        distributed.init_process_group("gloo", timeout=_PATIENCE)
     for mark in _LAUNCHER:
         os.environ.pop(mark, None)
-    return JoinedGroup(number, size) if size > 1 else ALONE
+    if size == 1:
+        return ALONE
+    loopback = "lo0" if sys.platform == "darwin" else "lo"
+    os.environ.update(dict.fromkeys(("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"), loopback))
+    store = distributed.FileStore(str(meeting_place), size)  # type: ignore[attr-defined]
+    distributed.init_process_group(
+        "gloo", store=store, rank=number, world_size=size, timeout=_PATIENCE
+    )
+    return JoinedGroup(number, size)

@@ -120,7 +120,8 @@ def several(num_processes: int, one: list[str]) -> list[str]:
         return one
     return [
         *(sys.executable, "-P", "-m", "torch.distributed.run"),
-        *("--standalone", "--local-addr", "127.0.0.1"),
+        # static: the other backend unpickles what anybody writes to its open port
+        *("--nnodes", "1", "--rdzv-backend", "static", "--rdzv-endpoint", "127.0.0.1:0"),
         *("--nproc-per-node", str(num_processes), "--virtual-local-rank"),
         *("--signals-to-handle", ",".join(one.name for one in (STOP, GIVE_BACK, signal.SIGTERM))),
         *("--shutdown-timeout", str(_UNHURRIED_S)),

@@ -61,8 +61,10 @@ def train(
             f"an attempt must be the run's present one to train, got {attempt} of {run_id} which "
             f"is {run.status} at attempt {run.attempt}; nothing is left to do here"
         )
-    group = join_group()
-    checkpoints = RunFolder(settings, run_id).inside(CHECKPOINTS)
+    folder = RunFolder(settings, run_id)
+    meeting_place = folder.inside(f"processes-{attempt}")
+    group = join_group(meeting_place)
+    checkpoints = folder.inside(CHECKPOINTS)
     if group.number:
         for number in (STOP, GIVE_BACK):  # process 0 says when
             signal.signal(number, signal.SIG_IGN)
@@ -106,6 +108,7 @@ def train(
         log.exception("failed", reason=reason)
         trace = traceback.format_exc()
         sink.emit(LogLine(step=training.step, time=time.time(), level="error", text=trace))
+    meeting_place.unlink(missing_ok=True)
     if status == "queued":
         sink.close()
         reason = "its worker ended; it goes on from its last checkpoint"

@@ -1,6 +1,6 @@
 """What real processes tell each other, over gloo as on machines without GPUs."""
 
-import socket
+from pathlib import Path
 
 from tests.integration.storage.examples import in_processes
 
@@ -8,13 +8,13 @@ TALK = """
 import os, sys, torch
 from pydantic import TypeAdapter
 from torch import nn
-number, port = sys.argv[1:]
+from pathlib import Path
+number, place = sys.argv[1:]
 os.environ |= {"RANK": number, "WORLD_SIZE": "2", "LOCAL_RANK": "0"}
-os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
 from rankscope.tasks.process_group import join_group, trained_and_moments
 
 wait()
-group = join_group()
+group = join_group(Path(place))
 is_first = group.number == 0
 assert (group.number, group.size) == (int(number), 2)
 assert "RANK" not in os.environ
@@ -51,10 +51,8 @@ os._exit(0)  # as training processes end: torch's teardown may abort
 """
 
 
-def test_processes_hear_the_first_and_add_up_what_each_has() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    first, second = in_processes(TALK, [["0", port], ["1", port]])
+def test_processes_hear_the_first_and_add_up_what_each_has(tmp_path: Path) -> None:
+    place = str(tmp_path / "here")
+    first, second = in_processes(TALK, [["0", place], ["1", place]])
     assert first == second
     assert float(first) != 0
