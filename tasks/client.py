@@ -123,7 +123,6 @@ class Foreground(_OfThisCommand):
         self._engine = engine
         self._folder = RunFolder(settings, run_id)
         self._run_id = run_id
-        self._folder.make()
         attempt = begin_attempt(engine, run_id, worker_id=None, lease_s=START_GRACE_S)
         super().__init__(RunJob(Claim(run_id, attempt)).start(engine, settings, 1))
 
