@@ -89,6 +89,14 @@ class LoraSettings(Section):
         return self
 
 
+_JOINED_LATER: tuple[tuple[str, str, object], ...] = (
+    ("training", "num_processes", 1),
+    ("training", "compile_layers", False),
+    ("data", "pictures", "twemoji"),
+)
+"""Settings that recorded runs may lack, by section, with what those runs did."""
+
+
 class RunConfig(Section):
     """Everything that decides a run."""
 
@@ -208,7 +216,14 @@ class RunConfig(Section):
         return training
 
     def hash(self) -> str:
-        """SHA-256 of what decides the result: the config without name and tags."""
+        """SHA-256 of what decides the result: the config without name and tags.
+
+        A setting that joined later counts only where it differs from what runs did before it, so
+        that a recorded run keeps its hash and its checkpoints can be read.
+        """
         content = self.model_dump(mode="json", exclude={"name", "tags"})
+        for section, key, before in _JOINED_LATER:
+            if content[section].get(key) == before:
+                del content[section][key]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()

@@ -29,9 +29,12 @@ def drawn_anew(counts_CK: Sequence[Sequence[int]]) -> IntArray:
 
 
 def bounds(figures_R: Mapping[str, FloatArray]) -> dict[str, tuple[float, float]]:
-    """The middle 95 % of what each figure came to."""
+    """The middle 95 % of what each figure came to; none where it came to one thing alone.
+
+    All right or all wrong is drawn as that for ever: the bootstrap cannot say how sure it is.
+    """
     found = {name: np.percentile(values_R, _BOUNDS) for name, values_R in figures_R.items()}
-    return {name: (float(low), float(high)) for name, (low, high) in found.items()}
+    return {name: (float(low), float(high)) for name, (low, high) in found.items() if low < high}
 
 
 def ratio(part_R: IntArray, whole_R: IntArray) -> FloatArray:

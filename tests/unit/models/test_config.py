@@ -373,6 +373,18 @@ def test_the_hash_ignores_name_and_tags_only() -> None:
     assert named | {key for change in changes for key in change} == set(RunConfig.model_fields)
 
 
+def test_a_setting_that_joined_later_leaves_recorded_runs_their_hash() -> None:
+    """The hash of this configuration before any setting of several processes was there."""
+    recorded = parse_config({"data": {"kind": "emoji"}, "training": {"steps": 7}})
+    assert recorded.hash() == "e05a3fda15ada06dd9ddd484c787d4e74c5e4b270e5ecf0554d65a653a977477"
+    for changes in (
+        {"training": {"steps": 7, "num_processes": 2}},
+        {"training": {"steps": 7, "compile_layers": True}},
+        {"training": {"steps": 7}, "data": {"kind": "emoji", "pictures": "fluent"}},
+    ):
+        assert parse_config({"data": {"kind": "emoji"}} | changes).hash() != recorded.hash()
+
+
 def test_equal_configs_written_in_another_order_have_one_text_and_one_hash() -> None:
     one = parse_config(DATA | {"lora": {"parts": ["vision", "language"]}})
     other = parse_config({"lora": {"parts": ["language", "vision"]}} | DATA)
